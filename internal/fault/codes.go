@@ -1,0 +1,246 @@
+package fault
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+)
+
+// Code names a fault for machines: stable, dotted, lower case.
+type Code string
+
+// The codes, by the noun they speak of.
+const (
+	Internal    Code = "internal"
+	Unavailable Code = "unavailable"
+
+	RequestInvalid          Code = "request.invalid"
+	RequestMalformed        Code = "request.malformed_json"
+	RequestUnknownField     Code = "request.unknown_field"
+	RequestFieldMissing     Code = "request.field_missing"
+	RequestFieldInvalid     Code = "request.field_invalid"
+	RequestWrongType        Code = "request.wrong_type"
+	RequestTooLarge         Code = "request.too_large"
+	RequestMediaType        Code = "request.unsupported_media_type"
+	RequestCursor           Code = "request.bad_cursor"
+	RequestNotFound         Code = "request.route_not_found"
+	RequestMethod           Code = "request.method_not_allowed"
+	RequestStale            Code = "request.stale"
+	RequestIdempotencyReuse Code = "request.idempotency_key_reused"
+	RequestIdempotencyBusy  Code = "request.idempotency_in_progress"
+
+	AccessUnauthenticated Code = "access.unauthenticated"
+	AccessForbidden       Code = "access.insufficient_scope"
+	AccessClientNotFound  Code = "access.client_not_found"
+	AccessClientExists    Code = "access.client_exists"
+
+	SecretMask     Code = "secret.mask"
+	SecretInvalid  Code = "secret.invalid"
+	SecretUnsealed Code = "secret.cannot_open"
+	KeyringInvalid Code = "keyring.invalid"
+	KeyringWeak    Code = "keyring.weak_key"
+	KeyringUnknown Code = "keyring.unknown_key"
+	KeyringCanary  Code = "keyring.does_not_fit"
+
+	ConnectionNotFound       Code = "connection.not_found"
+	ConnectionNameTaken      Code = "connection.name_taken"
+	ConnectionInUse          Code = "connection.in_use"
+	ConnectionSecretRequired Code = "connection.secret_required"
+	ConnectionDomain         Code = "connection.domain_invalid"
+	ConnectionPoolID         Code = "connection.pool_id_invalid"
+	ConnectionOffline        Code = "connection.offline"
+	ConnectionAPIType        Code = "connection.wrong_api_type"
+
+	FlowNotFound      Code = "flow.not_found"
+	FlowNameTaken     Code = "flow.name_taken"
+	FlowDisabled      Code = "flow.disabled"
+	FlowInvalid       Code = "flow.invalid"
+	FlowRecordsExport Code = "flow.not_a_records_flow"
+	FlowInUse         Code = "flow.in_use"
+	RunNotFound       Code = "run.not_found"
+	RunStateConflict  Code = "run.state_conflict"
+	RunLeaseLost      Code = "run.lease_lost"
+	RunCanceled       Code = "run.canceled"
+	RunAttemptsSpent  Code = "run.attempts_spent"
+	RunTooManyErrors  Code = "run.too_many_errors"
+	RunPanic          Code = "run.panic"
+	RunReleased       Code = "run.released"
+	ErrorNotFound     Code = "error.not_found"
+	FileNotFound      Code = "file.not_found"
+	FileInUse         Code = "file.in_use"
+	SpoolFull         Code = "spool.full"
+	StoreUnavailable  Code = "store.unavailable"
+	QueueUnavailable  Code = "queue.unavailable"
+	SourceEmpty       Code = "source.empty"
+	SourceHeader      Code = "source.header_invalid"
+	SourceFormat      Code = "source.format_invalid"
+	SourceTruncated   Code = "source.truncated"
+	SourceEncoding    Code = "source.encoding_invalid"
+	SourceLineTooLong Code = "source.record_too_long"
+	SourceTooManyCols Code = "source.too_many_columns"
+	SourceRead        Code = "source.read_failed"
+	MappingField      Code = "mapping.field_not_found"
+	MappingColumns    Code = "mapping.columns_collide"
+	RecordMalformed   Code = "record.malformed"
+	RecordCells       Code = "record.wrong_cell_count"
+	RecordUnexpected  Code = "record.unexpected_field"
+	ValueType         Code = "value.wrong_type"
+	ValueRequired     Code = "value.required"
+	ValueTooLong      Code = "value.too_long"
+	ValueOutOfRange   Code = "value.out_of_range"
+	ValueEncoding     Code = "value.invalid_utf8"
+
+	EgressRefused     Code = "egress.refused"
+	EgressDNS         Code = "egress.dns"
+	EgressTLS         Code = "egress.tls"
+	EgressUnreachable Code = "egress.unreachable"
+	EgressTimeout     Code = "egress.timeout"
+
+	CelonisUnauthorized  Code = "celonis.unauthorized"
+	CelonisSchemeMixup   Code = "celonis.wrong_key_kind"
+	CelonisForbidden     Code = "celonis.forbidden"
+	CelonisAPIDisabled   Code = "celonis.api_disabled"
+	CelonisNotFound      Code = "celonis.not_found"
+	CelonisPoolNotFound  Code = "celonis.pool_not_found"
+	CelonisJobGone       Code = "celonis.push_job_gone"
+	CelonisJobFailed     Code = "celonis.push_job_failed"
+	CelonisConflict      Code = "celonis.conflict"
+	CelonisRejected      Code = "celonis.rejected"
+	CelonisRateLimited   Code = "celonis.rate_limited"
+	CelonisTooLarge      Code = "celonis.too_large"
+	CelonisServer        Code = "celonis.server_error"
+	CelonisAnswer        Code = "celonis.unreadable_answer"
+	CelonisDisconnected  Code = "celonis.connection_broken"
+	CelonisChunkInDoubt  Code = "celonis.chunk_in_doubt"
+	CelonisJobStillBusy  Code = "celonis.push_job_running"
+	CelonisSchemaTooWide Code = "celonis.schema_invalid"
+)
+
+// Description is what the table knows of a code.
+type Description struct {
+	// Status is the HTTP status of a response that reports the code.
+	Status int
+	// Title is the short sentence of the problem type.
+	Title string
+	// Retry is the code's usual retry class.
+	Retry Retry
+}
+
+// Describe gives the table's row for code; an unknown code reads as Internal.
+func Describe(code Code) Description {
+	if d, ok := table[code]; ok {
+		return d
+	}
+	return table[Internal]
+}
+
+// Codes lists every code of the table in order.
+func Codes() []Code { return slices.Sorted(maps.Keys(table)) }
+
+// table is the only place that ties a code to its HTTP status.
+var table = map[Code]Description{
+	Internal:    {http.StatusInternalServerError, "Internal error", Later},
+	Unavailable: {http.StatusServiceUnavailable, "Not available now", Later},
+
+	RequestInvalid:          {http.StatusUnprocessableEntity, "The request is not valid", Never},
+	RequestMalformed:        {http.StatusBadRequest, "The body is not JSON", Never},
+	RequestUnknownField:     {http.StatusUnprocessableEntity, "Unknown field", Never},
+	RequestFieldMissing:     {http.StatusUnprocessableEntity, "Missing field", Never},
+	RequestFieldInvalid:     {http.StatusUnprocessableEntity, "Invalid field", Never},
+	RequestWrongType:        {http.StatusUnprocessableEntity, "Wrong type", Never},
+	RequestTooLarge:         {http.StatusRequestEntityTooLarge, "The body is too large", Never},
+	RequestMediaType:        {http.StatusUnsupportedMediaType, "Unsupported media type", Never},
+	RequestCursor:           {http.StatusBadRequest, "The cursor is not valid", Never},
+	RequestNotFound:         {http.StatusNotFound, "No such route", Never},
+	RequestMethod:           {http.StatusMethodNotAllowed, "Method not allowed", Never},
+	RequestStale:            {http.StatusPreconditionFailed, "The resource has changed", Never},
+	RequestIdempotencyReuse: {http.StatusUnprocessableEntity, "Idempotency key used with another body", Never},
+	RequestIdempotencyBusy:  {http.StatusConflict, "A request with this idempotency key is in progress", Later},
+
+	AccessUnauthenticated: {http.StatusUnauthorized, "Authentication is needed", Never},
+	AccessForbidden:       {http.StatusForbidden, "The token lacks a scope", Never},
+	AccessClientNotFound:  {http.StatusNotFound, "No such API client", Never},
+	AccessClientExists:    {http.StatusConflict, "An API client has this name", Never},
+
+	SecretMask:     {http.StatusUnprocessableEntity, "The secret is a mask", Never},
+	SecretInvalid:  {http.StatusUnprocessableEntity, "The secret is not valid", Never},
+	SecretUnsealed: {http.StatusInternalServerError, "A stored secret cannot be opened", Never},
+	KeyringInvalid: {http.StatusInternalServerError, "The keyring is not valid", Never},
+	KeyringWeak:    {http.StatusInternalServerError, "A master key is weak", Never},
+	KeyringUnknown: {http.StatusInternalServerError, "A master key is missing", Never},
+	KeyringCanary:  {http.StatusInternalServerError, "The master key does not fit the database", Never},
+
+	ConnectionNotFound:       {http.StatusNotFound, "No such connection", Never},
+	ConnectionNameTaken:      {http.StatusConflict, "The connection name is taken", Never},
+	ConnectionInUse:          {http.StatusConflict, "The connection is in use", Never},
+	ConnectionSecretRequired: {http.StatusUnprocessableEntity, "The secret must be given again", Never},
+	ConnectionDomain:         {http.StatusUnprocessableEntity, "The domain is not valid", Never},
+	ConnectionPoolID:         {http.StatusUnprocessableEntity, "The pool id is not valid", Never},
+	ConnectionOffline:        {http.StatusConflict, "The connection is offline", Wait},
+	ConnectionAPIType:        {http.StatusUnprocessableEntity, "The connection is of another API type", Never},
+
+	FlowNotFound:      {http.StatusNotFound, "No such flow", Never},
+	FlowNameTaken:     {http.StatusConflict, "The flow name is taken", Never},
+	FlowDisabled:      {http.StatusConflict, "The flow is disabled", Never},
+	FlowInvalid:       {http.StatusUnprocessableEntity, "The flow is not valid", Never},
+	FlowRecordsExport: {http.StatusConflict, "The flow does not take posted records", Never},
+	FlowInUse:         {http.StatusConflict, "The flow has a run in progress", Never},
+	RunNotFound:       {http.StatusNotFound, "No such run", Never},
+	RunStateConflict:  {http.StatusConflict, "The run's state does not allow this", Never},
+	RunLeaseLost:      {http.StatusConflict, "Another worker holds the run", Never},
+	RunCanceled:       {http.StatusConflict, "The run was canceled", Never},
+	RunAttemptsSpent:  {http.StatusConflict, "The run's attempts are spent", Never},
+	RunTooManyErrors:  {http.StatusUnprocessableEntity, "Too many record errors", Never},
+	RunPanic:          {http.StatusInternalServerError, "The run broke the worker's code", Never},
+	RunReleased:       {http.StatusConflict, "The worker gave the run back", Later},
+	ErrorNotFound:     {http.StatusNotFound, "No such record error", Never},
+	FileNotFound:      {http.StatusNotFound, "No such file", Never},
+	FileInUse:         {http.StatusConflict, "The file is in use", Never},
+	SpoolFull:         {http.StatusInsufficientStorage, "The spool's disk is full", Later},
+	StoreUnavailable:  {http.StatusServiceUnavailable, "The database does not answer", Later},
+	QueueUnavailable:  {http.StatusServiceUnavailable, "The queue does not answer", Later},
+
+	SourceEmpty:       {http.StatusUnprocessableEntity, "The source is empty", Never},
+	SourceHeader:      {http.StatusUnprocessableEntity, "The header is not valid", Never},
+	SourceFormat:      {http.StatusUnprocessableEntity, "The source is not what it says", Never},
+	SourceTruncated:   {http.StatusUnprocessableEntity, "The source ends too early", Never},
+	SourceEncoding:    {http.StatusUnprocessableEntity, "The source's encoding is not valid", Never},
+	SourceLineTooLong: {http.StatusUnprocessableEntity, "A record is too long", Never},
+	SourceTooManyCols: {http.StatusUnprocessableEntity, "The source has too many columns", Never},
+	SourceRead:        {http.StatusBadGateway, "The source cannot be read", Later},
+	MappingField:      {http.StatusUnprocessableEntity, "A mapped field is not in the source", Never},
+	MappingColumns:    {http.StatusUnprocessableEntity, "Mapped columns collide", Never},
+	RecordMalformed:   {http.StatusUnprocessableEntity, "The record cannot be read", Never},
+	RecordCells:       {http.StatusUnprocessableEntity, "The record has a wrong number of cells", Never},
+	RecordUnexpected:  {http.StatusUnprocessableEntity, "The record has an unexpected field", Never},
+	ValueType:         {http.StatusUnprocessableEntity, "A value is not of its column's type", Never},
+	ValueRequired:     {http.StatusUnprocessableEntity, "A required value is missing", Never},
+	ValueTooLong:      {http.StatusUnprocessableEntity, "A value is too long for its column", Never},
+	ValueOutOfRange:   {http.StatusUnprocessableEntity, "A value is out of range", Never},
+	ValueEncoding:     {http.StatusUnprocessableEntity, "A value is not UTF-8", Never},
+
+	EgressRefused:     {http.StatusUnprocessableEntity, "The host is not allowed", Never},
+	EgressDNS:         {http.StatusBadGateway, "The host name is not known", Later},
+	EgressTLS:         {http.StatusBadGateway, "TLS failed", Later},
+	EgressUnreachable: {http.StatusBadGateway, "The host does not answer", Later},
+	EgressTimeout:     {http.StatusGatewayTimeout, "The host took too long", Later},
+
+	CelonisUnauthorized:  {http.StatusBadGateway, "Celonis refused the key", Never},
+	CelonisSchemeMixup:   {http.StatusBadGateway, "The key is of the other kind", Never},
+	CelonisForbidden:     {http.StatusBadGateway, "The key lacks a permission in Celonis", Never},
+	CelonisAPIDisabled:   {http.StatusBadGateway, "The API is not enabled for the team", Never},
+	CelonisNotFound:      {http.StatusBadGateway, "Celonis does not know it", Never},
+	CelonisPoolNotFound:  {http.StatusBadGateway, "The data pool is unknown", Never},
+	CelonisJobGone:       {http.StatusBadGateway, "The push job is gone", Later},
+	CelonisJobFailed:     {http.StatusBadGateway, "The push job failed in Celonis", Never},
+	CelonisConflict:      {http.StatusBadGateway, "Celonis reports a conflict", Never},
+	CelonisRejected:      {http.StatusBadGateway, "Celonis refused the request", Never},
+	CelonisRateLimited:   {http.StatusBadGateway, "Celonis's rate limit is reached", Wait},
+	CelonisTooLarge:      {http.StatusBadGateway, "The request is too large for Celonis", Never},
+	CelonisServer:        {http.StatusBadGateway, "Celonis had an error", Later},
+	CelonisAnswer:        {http.StatusBadGateway, "Celonis's answer cannot be read", Later},
+	CelonisDisconnected:  {http.StatusBadGateway, "The connection to Celonis broke", Later},
+	CelonisChunkInDoubt:  {http.StatusBadGateway, "It is not known whether a chunk arrived", Later},
+	CelonisJobStillBusy:  {http.StatusConflict, "Celonis still works on the push job", Wait},
+	CelonisSchemaTooWide: {http.StatusUnprocessableEntity, "The table cannot be declared", Never},
+}
