@@ -1,0 +1,143 @@
+// Package flows says what a flow and a run are: an export that reads records, a
+// mapping that shapes them, an import that delivers them, and the states that a
+// run goes through. It knows no SQL, no Gin and no HTTP; those stand behind the
+// ports of ports.go.
+package flows
+
+import "time"
+
+// ExportType names a kind of source.
+type ExportType string
+
+const (
+	// ExportFile reads an uploaded file, or a path when a shell started the run.
+	ExportFile ExportType = "file"
+	// ExportRecords reads the records posted to the flow.
+	ExportRecords ExportType = "records"
+)
+
+// Format is how a file's records are written.
+type Format string
+
+const (
+	// CSV has a header line.
+	CSV Format = "csv"
+	// NDJSON has a JSON object on each line.
+	NDJSON Format = "ndjson"
+	// JSON is one array of objects.
+	JSON Format = "json"
+)
+
+// ImportType names a kind of destination.
+type ImportType string
+
+// ImportDataPush pushes into a table of a data pool.
+const ImportDataPush ImportType = "dataPush"
+
+// Mode says what a push does to the rows that the table has.
+type Mode string
+
+const (
+	// Replace drops the table's rows and fills it anew.
+	Replace Mode = "replace"
+	// Delta inserts, and updates rows with the same keys.
+	Delta Mode = "delta"
+)
+
+// FileType is the format of a push's chunks.
+type FileType string
+
+const (
+	// Parquet chunks carry types; the default.
+	Parquet FileType = "parquet"
+	// CSVChunks carry text.
+	CSVChunks FileType = "csv"
+)
+
+// Flow is a stored flow. A run keeps the revision it started with.
+type Flow struct {
+	ID        string
+	Workspace string
+	// Revision grows by one with every change; it is the ETag.
+	Revision  int64
+	Enabled   bool
+	CreatedAt time.Time
+	UpdatedAt time.Time
+	Spec
+}
+
+// Spec is what a caller writes of a flow.
+type Spec struct {
+	Name   string `json:"name" validate:"required,max=100"`
+	Export Export `json:"export" validate:"required"`
+	// Mapping shapes records into rows; none means every field, with inferred types.
+	Mapping []Rule `json:"mapping,omitempty" validate:"max=4000,dive"`
+	Import  Import `json:"import" validate:"required"`
+	// MaxErrors is how many bad records a run bears; absent is DefaultMaxErrors.
+	MaxErrors *Threshold `json:"maxErrors,omitempty"`
+}
+
+// Export is the source side of a flow.
+type Export struct {
+	Type ExportType `json:"type" validate:"required,oneof=file records"`
+	// FileID names an uploaded file.
+	FileID string `json:"fileId,omitempty" validate:"max=64"`
+	// Path names a local file; only the shell may set it.
+	Path   string      `json:"path,omitempty" validate:"max=4096"`
+	Format Format      `json:"format,omitempty" validate:"omitempty,oneof=csv ndjson json"`
+	CSV    *CSVOptions `json:"csv,omitempty"`
+}
+
+// CSVOptions says how a CSV file is written; an absent member is found out from the file.
+type CSVOptions struct {
+	Separator string `json:"separator,omitempty" validate:"max=1"`
+	Quote     string `json:"quote,omitempty" validate:"max=1"`
+	// Encoding is utf-8, utf-16, utf-16le, utf-16be, latin1 or windows-1252.
+	Encoding string `json:"encoding,omitempty" validate:"omitempty,oneof=utf-8 utf-16 utf-16le utf-16be latin1 windows-1252"`
+	// Header false names the columns column1, column2, ...; absent is true.
+	Header *bool `json:"header,omitempty"`
+}
+
+// Rule makes one column of the rows.
+type Rule struct {
+	// To is the column's name in the table.
+	To string `json:"to" validate:"required,max=128"`
+	// From is a field name taken literally, or a JSON Pointer when it starts with "/"; absent is To.
+	From string `json:"from,omitempty" validate:"max=1024"`
+	// Type is string, integer, float, boolean, date, datetime or time; absent is string.
+	Type string `json:"type,omitempty" validate:"omitempty,oneof=string integer float boolean date datetime time"`
+	// Length is the declared size of a string column in bytes, 1 to 65,000;
+	// absent is found from a sample with room.
+	Length int `json:"length,omitempty" validate:"min=0,max=65000"`
+	// Format is the layout of dates and times in the source, in Java's letters
+	// ("dd.MM.yyyy HH:mm:ss"); absent is ISO 8601 in its usual forms.
+	Format string `json:"format,omitempty" validate:"max=64"`
+	// Default stands in for a null, in the column's type.
+	Default *Scalar `json:"default,omitempty"`
+	// Required makes a record without a value an error.
+	Required bool `json:"required,omitempty"`
+}
+
+// Import is the destination side of a flow.
+type Import struct {
+	Type         ImportType `json:"type" validate:"required,oneof=dataPush"`
+	ConnectionID string     `json:"connectionId" validate:"required,max=64"`
+	Table        string     `json:"table" validate:"required,max=128"`
+	Mode         Mode       `json:"mode,omitempty" validate:"omitempty,oneof=replace delta"`
+	// Keys are columns that tell rows apart; Delta needs them.
+	Keys []string `json:"keys,omitempty" validate:"max=100,unique,dive,required,max=128"`
+	// DataConnectionID is the data connection whose schema gets the table; absent is the pool's own.
+	DataConnectionID string   `json:"dataConnectionId,omitempty" validate:"max=64"`
+	FileType         FileType `json:"fileType,omitempty" validate:"omitempty,oneof=parquet csv"`
+}
+
+// File is an uploaded file in the spool.
+type File struct {
+	ID        string
+	Workspace string
+	Name      string
+	Bytes     int64
+	// SHA256 is the hex digest of the bytes as uploaded.
+	SHA256    string
+	CreatedAt time.Time
+}

@@ -1,0 +1,178 @@
+package flows
+
+import (
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/celonis-connector/connector/internal/fault"
+)
+
+// State is where a run stands.
+type State string
+
+// The states of a run.
+const (
+	Queued    State = "queued"
+	Running   State = "running"
+	Waiting   State = "waiting"
+	Succeeded State = "succeeded"
+	Failed    State = "failed"
+	Canceled  State = "canceled"
+)
+
+// Moves lists the states that a run may go to from each state. Running to
+// Running is a claim of a run whose lease is over.
+//
+//	queued ──claim──▶ running ──ok──▶ succeeded
+//	  ▲  ▲             │ │ └──fatal, attempts spent──▶ failed
+//	  │  └──waiting◀───┘ ├──cancel──▶ canceled
+//	  └── release ───────┘
+func Moves() map[State][]State {
+	return map[State][]State{
+		Queued:    {Running, Canceled},
+		Running:   {Running, Queued, Waiting, Succeeded, Failed, Canceled},
+		Waiting:   {Queued, Running, Canceled},
+		Succeeded: nil,
+		Failed:    nil,
+		Canceled:  nil,
+	}
+}
+
+// MayMove reports whether a run may go from one state to another.
+func MayMove(from, to State) bool { return slices.Contains(Moves()[from], to) }
+
+// Ended reports whether a state is final.
+func (s State) Ended() bool { return len(Moves()[s]) == 0 }
+
+// Trigger says what started a run.
+type Trigger string
+
+const (
+	// Manual: a caller asked for the run.
+	Manual Trigger = "manual"
+	// Records: records were posted to the flow.
+	Records Trigger = "records"
+)
+
+// MaxFailures is how many times in a row an attempt of a run may end without
+// having moved its checkpoint before the run fails.
+const MaxFailures = 5
+
+// Ledger counts records. It balances when Read = Filtered + Pushed + Errored.
+type Ledger struct {
+	Read     int64 `json:"read"`
+	Filtered int64 `json:"filtered"`
+	Pushed   int64 `json:"pushed"`
+	Errored  int64 `json:"errored"`
+}
+
+// Balanced reports whether every record read is accounted for.
+func (l Ledger) Balanced() bool { return l.Read == l.Filtered+l.Pushed+l.Errored }
+
+// RunError is why a run failed or waits.
+type RunError struct {
+	Code    fault.Code `json:"code"`
+	Message string     `json:"message"`
+	Hint    string     `json:"hint,omitempty"`
+}
+
+// RunErrorOf gives the part of err that a caller may see.
+func RunErrorOf(err error) *RunError {
+	f := fault.From(err)
+	return &RunError{Code: f.Code, Message: f.Message, Hint: f.Hint}
+}
+
+// Run is one execution of a flow. The row in SQL is the truth of it (I5).
+type Run struct {
+	ID           string
+	Workspace    string
+	FlowID       string
+	FlowRevision int64
+	Trigger      Trigger
+	State        State
+	// Ledger, Bytes and Chunks tell what the destination has accepted so far.
+	Ledger Ledger
+	Bytes  int64
+	Chunks int64
+	// PushJobID is the job in Celonis, stored before its first chunk goes out.
+	PushJobID string
+	// Attempt counts the attempts that were not given back.
+	Attempt int
+	// Failures counts the attempts in a row that did not move the checkpoint.
+	Failures int
+	// Fence grows with every claim and never shrinks; every write of a worker
+	// carries it and matches no row when another worker has claimed since (I2).
+	Fence      int64
+	Checkpoint Checkpoint
+	// CancelRequested asks the worker that holds the run to stop.
+	CancelRequested bool
+	Error           *RunError
+	// ResumeAt is when a waiting run goes on; zero otherwise.
+	ResumeAt time.Time
+	// LeaseUntil is when a running run may be claimed by another worker.
+	LeaseUntil time.Time
+	Worker     string
+	CreatedAt  time.Time
+	StartedAt  time.Time
+	FinishedAt time.Time
+	UpdatedAt  time.Time
+}
+
+// HasErrors reports whether records went to the error store.
+func (r *Run) HasErrors() bool { return r.Ledger.Errored > 0 }
+
+// Checkpoint is what a run needs to go on after its worker died. Its JSON is
+// stored; a change of it must still read what older versions wrote.
+type Checkpoint struct {
+	// Source is the cursor in the form of the source; absent is the beginning.
+	Source json.RawMessage `json:"source,omitempty"`
+	// Schema is a fingerprint of the rows' columns; a run goes on after a
+	// checkpoint only with the same.
+	Schema string `json:"schema,omitempty"`
+	// PushJobID is the job that the chunks went to.
+	PushJobID string `json:"pushJobId,omitempty"`
+	// Chunks is how many chunks were accepted, in order.
+	Chunks int64 `json:"chunks,omitempty"`
+	// Ledger counts the records before the cursor.
+	Ledger Ledger `json:"ledger,omitzero"`
+	// Bytes is the size of the accepted chunks.
+	Bytes int64 `json:"bytes,omitempty"`
+	// Submitted says that all chunks are in and the job was told to execute.
+	Submitted bool `json:"submitted,omitempty"`
+}
+
+// ErrorState says whether a record error still wants attention.
+type ErrorState string
+
+// The states of a record error.
+const (
+	ErrorOpen     ErrorState = "open"
+	ErrorResolved ErrorState = "resolved"
+)
+
+// RecordError is a record that did not become a row.
+type RecordError struct {
+	ID        string
+	Workspace string
+	FlowID    string
+	RunID     string
+	// Record is the record's number in the source, from 1.
+	Record int64
+	// Line is the line that the record starts on, from 1; Offset its byte
+	// position in the decompressed source, from 0.
+	Line   int64
+	Offset int64
+	Code   fault.Code
+	// Field is the field or column at fault, "" when it is the whole record.
+	Field   string
+	Message string
+	// Data is the record as it was, at most MaxErrorData bytes of it.
+	Data      []byte
+	Truncated bool
+	State     ErrorState
+	CreatedAt time.Time
+}
+
+// MaxErrorData bounds what is kept of a bad record, in bytes.
+const MaxErrorData = 1 << 20
