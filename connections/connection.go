@@ -76,7 +76,7 @@ type Connection struct {
 	AuthType AuthType
 	// PoolID is the data pool of a DataPush connection, a UUID.
 	PoolID string
-	// Secrets are sealed; a plaintext exists only inside Service.Credential's caller (I4).
+	// Secrets are sealed; a plaintext exists only inside a caller of Service.Target (I4).
 	Secrets   map[SecretField]SealedSecret
 	Status    Status
 	LastTest  *TestResult

@@ -13,21 +13,35 @@ const redacted = "[redacted]"
 
 // Secret is a value that cannot print itself: String, Format, JSON, text and
 // log value all say "[redacted]". The zero Secret is empty.
-type Secret struct{ value string }
+//
+// The plaintext stands behind a pointer because package fmt prints unexported
+// fields without asking their methods: there it finds an address and no more.
+// Compare with Equal, since == compares addresses.
+type Secret struct{ value *string }
 
-// NewSecret takes a plaintext.
-func NewSecret(value string) Secret { return Secret{value} }
+// NewSecret takes a plaintext. An empty one gives the zero Secret.
+func NewSecret(value string) Secret {
+	if value == "" {
+		return Secret{}
+	}
+	return Secret{&value}
+}
 
 // Reveal gives the plaintext. Call it at the last moment and keep the result
 // inside that call (I4).
-func (s Secret) Reveal() string { return s.value }
+func (s Secret) Reveal() string {
+	if s.value == nil {
+		return ""
+	}
+	return *s.value
+}
 
 // IsZero reports whether the secret is empty.
-func (s Secret) IsZero() bool { return s.value == "" }
+func (s Secret) IsZero() bool { return s.value == nil }
 
 // Equal compares in constant time.
 func (s Secret) Equal(other Secret) bool {
-	return subtle.ConstantTimeCompare([]byte(s.value), []byte(other.value)) == 1
+	return subtle.ConstantTimeCompare([]byte(s.Reveal()), []byte(other.Reveal())) == 1
 }
 
 // String says "[redacted]".
@@ -47,6 +61,6 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
 // UnmarshalText takes a plaintext, so that a request body can carry a secret in.
 func (s *Secret) UnmarshalText(text []byte) error {
-	s.value = string(text)
+	*s = NewSecret(string(text))
 	return nil
 }

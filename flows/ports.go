@@ -108,8 +108,9 @@ type WorkStore interface {
 	ClaimRun(ctx context.Context, runID string, c Claim) (*Run, error)
 	// ExtendRun moves the lease's end and tells whether a cancel was asked for.
 	ExtendRun(ctx context.Context, t Token, until time.Time) (cancelRequested bool, err error)
-	// SaveCheckpoint stores the checkpoint, the run's counters from it, and the record errors found before its cursor, in
-	// one transaction (I1), and sets Failures to 0 when the cursor moved. An error of a record that is stored already is left as it is.
+	// SaveCheckpoint stores the checkpoint, the run's counters from it, and record errors, in one transaction (I1). It sets
+	// Failures to 0 when c.Chunks is more than in any checkpoint of the run before, so that an attempt which only repeats
+	// what others reached does not count as progress. An error of a record that is stored already is left as it is.
 	SaveCheckpoint(ctx context.Context, t Token, c Checkpoint, errors []RecordError) error
 	// SettleRun ends the attempt.
 	SettleRun(ctx context.Context, t Token, s Settlement) error

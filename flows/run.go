@@ -55,9 +55,10 @@ const (
 	Records Trigger = "records"
 )
 
-// MaxFailures is how many times in a row an attempt of a run may end without
-// having moved its checkpoint before the run fails.
-const MaxFailures = 5
+// MaxFailures is how many attempts in a row may end without a chunk more than
+// any attempt before, until the run fails. With the growing waits between
+// them it bears an outage of about an hour.
+const MaxFailures = 20
 
 // Ledger counts records. It balances when Read = Filtered + Pushed + Errored.
 type Ledger struct {
@@ -99,7 +100,7 @@ type Run struct {
 	PushJobID string
 	// Attempt counts the attempts that were not given back.
 	Attempt int
-	// Failures counts the attempts in a row that did not move the checkpoint.
+	// Failures counts the attempts in a row that got no further than those before.
 	Failures int
 	// Fence grows with every claim and never shrinks; every write of a worker
 	// carries it and matches no row when another worker has claimed since (I2).

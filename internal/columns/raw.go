@@ -37,6 +37,10 @@ type Block struct {
 	Data []byte
 	// Offset is the byte position of Data[0] in the stream.
 	Offset int64
+	// Line is the line number of Data[0] in the stream, counted from 1.
+	Line int
+
+	records int // number of records where the splitter counted them
 }
 
 // Raw is a decoded block: cells by column that point into Data. The memory is
@@ -60,6 +64,8 @@ type Raw struct {
 	Index []int
 	// Lines is the number of line ends in the block.
 	Lines int
+
+	scratch scratch
 }
 
 // Value gives the bytes of a cell; they belong to the block.

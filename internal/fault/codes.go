@@ -71,6 +71,7 @@ const (
 	SpoolFull         Code = "spool.full"
 	StoreUnavailable  Code = "store.unavailable"
 	QueueUnavailable  Code = "queue.unavailable"
+	QueueURL          Code = "queue.url_invalid"
 	SourceEmpty       Code = "source.empty"
 	SourceHeader      Code = "source.header_invalid"
 	SourceFormat      Code = "source.format_invalid"
@@ -79,8 +80,11 @@ const (
 	SourceLineTooLong Code = "source.record_too_long"
 	SourceTooManyCols Code = "source.too_many_columns"
 	SourceRead        Code = "source.read_failed"
+	SourceChanged     Code = "source.changed"
 	MappingField      Code = "mapping.field_not_found"
 	MappingColumns    Code = "mapping.columns_collide"
+	MappingRule       Code = "mapping.rule_invalid"
+	MappingKey        Code = "mapping.key_not_found"
 	RecordMalformed   Code = "record.malformed"
 	RecordCells       Code = "record.wrong_cell_count"
 	RecordUnexpected  Code = "record.unexpected_field"
@@ -95,6 +99,7 @@ const (
 	EgressTLS         Code = "egress.tls"
 	EgressUnreachable Code = "egress.unreachable"
 	EgressTimeout     Code = "egress.timeout"
+	EgressAllowList   Code = "egress.allow_list_invalid"
 
 	CelonisUnauthorized  Code = "celonis.unauthorized"
 	CelonisSchemeMixup   Code = "celonis.wrong_key_kind"
@@ -199,6 +204,7 @@ var table = map[Code]Description{
 	SpoolFull:         {http.StatusInsufficientStorage, "The spool's disk is full", Later},
 	StoreUnavailable:  {http.StatusServiceUnavailable, "The database does not answer", Later},
 	QueueUnavailable:  {http.StatusServiceUnavailable, "The queue does not answer", Later},
+	QueueURL:          {http.StatusInternalServerError, "The Redis address is not valid", Never},
 
 	SourceEmpty:       {http.StatusUnprocessableEntity, "The source is empty", Never},
 	SourceHeader:      {http.StatusUnprocessableEntity, "The header is not valid", Never},
@@ -208,8 +214,11 @@ var table = map[Code]Description{
 	SourceLineTooLong: {http.StatusUnprocessableEntity, "A record is too long", Never},
 	SourceTooManyCols: {http.StatusUnprocessableEntity, "The source has too many columns", Never},
 	SourceRead:        {http.StatusBadGateway, "The source cannot be read", Later},
+	SourceChanged:     {http.StatusConflict, "The source has changed since its checkpoint", Later},
 	MappingField:      {http.StatusUnprocessableEntity, "A mapped field is not in the source", Never},
 	MappingColumns:    {http.StatusUnprocessableEntity, "Mapped columns collide", Never},
+	MappingRule:       {http.StatusUnprocessableEntity, "A mapping rule is not valid", Never},
+	MappingKey:        {http.StatusUnprocessableEntity, "A key is not a mapped column", Never},
 	RecordMalformed:   {http.StatusUnprocessableEntity, "The record cannot be read", Never},
 	RecordCells:       {http.StatusUnprocessableEntity, "The record has a wrong number of cells", Never},
 	RecordUnexpected:  {http.StatusUnprocessableEntity, "The record has an unexpected field", Never},
@@ -224,6 +233,7 @@ var table = map[Code]Description{
 	EgressTLS:         {http.StatusBadGateway, "TLS failed", Later},
 	EgressUnreachable: {http.StatusBadGateway, "The host does not answer", Later},
 	EgressTimeout:     {http.StatusGatewayTimeout, "The host took too long", Later},
+	EgressAllowList:   {http.StatusInternalServerError, "The list of allowed hosts is not valid", Never},
 
 	CelonisUnauthorized:  {http.StatusBadGateway, "Celonis refused the key", Never},
 	CelonisSchemeMixup:   {http.StatusBadGateway, "The key is of the other kind", Never},

@@ -1,0 +1,146 @@
+package connections
+
+import (
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/celonis-connector/connector/crypto"
+	"github.com/celonis-connector/connector/internal/fault"
+)
+
+// plan is a draft that was found good, with everything read and normalised.
+type plan struct {
+	name     string
+	apiType  APIType
+	domain   Domain
+	authType AuthType
+	poolID   string
+	field    SecretField
+	// secret is zero when the stored one is kept.
+	secret crypto.Secret
+}
+
+// findings gathers every fault of a draft, so that they are told at once.
+type findings struct {
+	fields []fault.Field
+	hints  []string
+}
+
+func (f *findings) add(pointer string, err error) {
+	e := fault.From(err)
+	f.fields = append(f.fields, fault.Field{Pointer: pointer, Code: e.Code, Detail: e.Message})
+	if e.Hint != "" && !slices.Contains(f.hints, e.Hint) {
+		f.hints = append(f.hints, e.Hint)
+	}
+}
+
+func (f *findings) has(pointer string) bool {
+	return slices.ContainsFunc(f.fields, func(x fault.Field) bool { return x.Pointer == pointer })
+}
+
+func (f *findings) err() error {
+	if len(f.fields) == 0 {
+		return nil
+	}
+	e := fault.New(fault.RequestInvalid, "the connection is not valid").WithFields(f.fields...)
+	if len(f.hints) > 0 {
+		e = e.WithHint("%s", strings.Join(f.hints, "; "))
+	}
+	return e
+}
+
+// check reads a draft. current is the stored connection of an update, nil else.
+func (s *Service) check(d Draft, current *Connection) (plan, error) {
+	d.Name, d.Domain, d.PoolID = strings.TrimSpace(d.Name), strings.TrimSpace(d.Domain), strings.TrimSpace(d.PoolID)
+	f := &findings{fields: s.validator.Struct(d)}
+	p := plan{name: d.Name, apiType: d.APIType, authType: d.AuthType}
+	if !f.has("/name") && strings.ContainsFunc(d.Name, unicode.IsControl) {
+		f.add("/name", fault.New(fault.RequestFieldInvalid, "must not hold control characters"))
+	}
+	if !f.has("/domain") {
+		var err error
+		if p.domain, err = s.deps.Domains.Parse(d.Domain); err != nil {
+			f.add("/domain", err)
+		}
+	}
+	checkPool(f, d, &p)
+	checkSecrets(f, d, current, &p)
+	return p, f.err()
+}
+
+// checkPool: a dataPush connection needs a pool, of its own domain; an intelligence one has none.
+func checkPool(f *findings, d Draft, p *plan) {
+	switch {
+	case f.has("/poolId") || f.has("/apiType"):
+	case d.APIType != DataPush:
+		if d.PoolID != "" {
+			f.add("/poolId", fault.New(fault.RequestFieldInvalid, "must not be given for apiType %q", d.APIType))
+		}
+	case d.PoolID == "" && p.domain.PoolID == "":
+		if _, err := ParsePoolID(d.Domain); err != nil {
+			f.add("/poolId", fault.New(fault.RequestFieldMissing, "must be given for apiType %q", d.APIType).WithHint("%s", poolHint))
+		}
+	case d.PoolID == "":
+		p.poolID = p.domain.PoolID
+	default:
+		checkGivenPool(f, d, p)
+	}
+}
+
+func checkGivenPool(f *findings, d Draft, p *plan) {
+	ref, err := ParsePoolID(d.PoolID)
+	switch {
+	case err != nil:
+		f.add("/poolId", err)
+	case ref.Host != "" && p.domain.Host != "" && ref.Host != p.domain.Host:
+		f.add("/poolId", fault.New(fault.ConnectionPoolID, "the pool's address leads to %q, not to the connection's domain %q", clip(ref.Host), p.domain.Host))
+	case p.domain.PoolID != "" && p.domain.PoolID != ref.ID:
+		f.add("/poolId", fault.New(fault.ConnectionPoolID, "is %q, but the address given as the domain leads to the pool %q", ref.ID, p.domain.PoolID))
+	}
+	p.poolID = ref.ID
+}
+
+// checkSecrets: the auth type's own key is needed and the other one has no
+// place. An update may leave the key out, but not when the domain or the auth
+// type changes: no stored key may go to a new host.
+func checkSecrets(f *findings, d Draft, current *Connection, p *plan) {
+	if f.has("/authType") {
+		return
+	}
+	field, _ := SecretFor(d.AuthType)
+	p.field = field
+	given := map[SecretField]crypto.Secret{AppKey: d.AppKey, APIKey: d.APIKey}
+	for _, other := range []SecretField{AppKey, APIKey} {
+		if other != field && !given[other].IsZero() {
+			f.add("/"+string(other), fault.New(fault.RequestFieldInvalid, "must not be given for authType %q, which takes %s", d.AuthType, field))
+		}
+	}
+	pointer := "/" + string(field)
+	if given[field].IsZero() {
+		if reason := whySecretNeeded(current, p, field); reason != nil {
+			f.add(pointer, reason)
+		}
+		return
+	}
+	var err error
+	if p.secret, err = cleanSecret(given[field]); err != nil {
+		f.add(pointer, err)
+	}
+}
+
+// whySecretNeeded gives the fault of a draft without its key, nil when the stored one may be kept.
+func whySecretNeeded(current *Connection, p *plan, field SecretField) error {
+	switch {
+	case current == nil:
+		return fault.New(fault.RequestFieldMissing, "must be given for authType %q", p.authType)
+	case current.AuthType != p.authType:
+		return fault.New(fault.ConnectionSecretRequired, "must be given, because the auth type changes to %q", p.authType)
+	case current.Domain != p.domain.Host:
+		return fault.New(fault.ConnectionSecretRequired, "must be given again, because the domain changes").
+			WithHint("a stored key is never sent to a new host")
+	case current.Secrets[field].Envelope == "":
+		return fault.New(fault.ConnectionSecretRequired, "must be given: none is stored")
+	}
+	return nil
+}

@@ -1,0 +1,222 @@
+package mapping
+
+import (
+	"bytes"
+
+	"github.com/celonis-connector/connector/flows"
+	"github.com/celonis-connector/connector/internal/columns"
+)
+
+const (
+	// MinLength is the shortest length that is declared for a text column whose
+	// rule does not say, in bytes.
+	MinLength = 255
+	// lengthRoom is how many times the longest value seen is declared.
+	lengthRoom = 4
+)
+
+// InferOptions says how a source writes its values.
+type InferOptions struct {
+	// Typed says that a cell's kind tells its type, as in JSON, where "12" is
+	// text. Without it text is looked at, as in CSV.
+	Typed bool
+}
+
+// Infer makes a rule for every name, with the type that all values of the
+// sample share, and String when they share none or there are none. Numbers
+// with leading zeros, a plus sign or more than 64 bits stay text, as do 0, 1,
+// yes and no as booleans are only true and false. A column that mixes dates
+// and datetimes is a DateTime, integers and floats a Float, unless an integer
+// is too long to be exact in one. Lengths are as Lengths says.
+//
+// Names that Celonis cannot tell apart are a mapping.columns_collide fault.
+func Infer(names []string, sample []*columns.Raw, opt InferOptions) ([]flows.Rule, error) {
+	rules := make([]flows.Rule, len(names))
+	for i, name := range names {
+		p := profile{typed: opt.Typed, fits: anyType}
+		each(sample, source{name: name}, p.add)
+		rules[i] = flows.Rule{To: name, From: name, Type: p.columnType().String()}
+		if name == "" || name[0] == '/' {
+			rules[i].From = pointerTo(name)
+		}
+		if p.columnType() == columns.String {
+			rules[i].Length = lengthFor(p.longest)
+		}
+	}
+	c := compiler{}
+	c.collisions(rules)
+	if len(c.faults) > 0 {
+		for i := range c.faults {
+			c.faults[i].Pointer = "/mapping"
+		}
+		return nil, joined(c.faults, "give the flow a mapping that names its columns apart")
+	}
+	return rules, nil
+}
+
+// Lengths gives a copy of rules in which every String rule has a length. One
+// that had none gets lengthRoom times the longest value that the sample or the
+// rule's default has, at least MinLength and at most columns.MaxStringBytes, so
+// that Celonis's own 80 bytes, at which it cuts without a word, never apply.
+func Lengths(rules []flows.Rule, sample []*columns.Raw) []flows.Rule {
+	out := append([]flows.Rule(nil), rules...)
+	for i := range out {
+		rule := &out[i]
+		if rule.Length != 0 || rule.Type != "" && rule.Type != columns.String.String() {
+			continue
+		}
+		longest := 0
+		if rule.Default != nil {
+			longest = len(*rule.Default)
+		}
+		if s, err := sourceOf(*rule); err == nil {
+			each(sample, s, func(value []byte, _ columns.Kind) { longest = max(longest, len(value)) })
+		}
+		rule.Length = lengthFor(longest)
+	}
+	return out
+}
+
+func lengthFor(longest int) int {
+	return min(max(MinLength, lengthRoom*longest), columns.MaxStringBytes)
+}
+
+// each calls visit for all values of a source that are not null.
+func each(sample []*columns.Raw, s source, visit func(value []byte, kind columns.Kind)) {
+	var buf []byte
+	for _, raw := range sample {
+		for _, cell := range cellsOf(raw, s.name) {
+			value, kind, is := raw.Value(cell), cell.Kind, good
+			if kind != columns.Null && len(s.path) > 0 {
+				buf, kind, is = dig(buf[:0], value, s.path)
+				value = buf
+			}
+			if kind != columns.Null && is == good {
+				visit(value, kind)
+			}
+		}
+	}
+}
+
+func cellsOf(raw *columns.Raw, name string) []columns.Cell {
+	for i, n := range raw.Names {
+		if n == name && i < len(raw.Cells) && raw.Cells[i] != nil {
+			return raw.Cells[i][:raw.Rows]
+		}
+	}
+	return nil
+}
+
+// typeSet is a set of column types, by bit.
+type typeSet uint8
+
+const anyType typeSet = 0xff
+
+func setOf(types ...columns.Type) (s typeSet) {
+	for _, t := range types {
+		s |= 1 << t
+	}
+	return s
+}
+
+func (s typeSet) has(t columns.Type) bool { return s&(1<<t) != 0 }
+
+// profile is what the values of a column have in common.
+type profile struct {
+	typed   bool
+	values  int
+	fits    typeSet
+	longest int
+}
+
+func (p *profile) add(value []byte, kind columns.Kind) {
+	p.longest = max(p.longest, len(value))
+	// Blank text is null in every type but String.
+	if b := trim(value); len(b) > 0 && p.fits != 0 {
+		p.values++
+		p.fits &= p.typesOf(b, kind)
+	}
+}
+
+// columnType picks the narrowest type that fits all values.
+func (p *profile) columnType() columns.Type {
+	if p.values == 0 {
+		return columns.String
+	}
+	for t := columns.Integer; t <= columns.Time; t++ {
+		if p.fits.has(t) {
+			return t
+		}
+	}
+	return columns.String
+}
+
+// typesOf lists the types that hold a value without loss of meaning.
+func (p *profile) typesOf(b []byte, kind columns.Kind) typeSet {
+	switch {
+	case kind == columns.Bool:
+		return setOf(columns.Boolean)
+	case kind == columns.Number:
+		return numberTypes(b)
+	case kind == columns.JSON:
+		return 0
+	}
+	if t := timeTypes(b); t != 0 || p.typed {
+		return t
+	}
+	if equalFold(b, "true") || equalFold(b, "false") {
+		return setOf(columns.Boolean)
+	}
+	if isPlainNumber(b) {
+		return numberTypes(b)
+	}
+	return 0
+}
+
+// numberTypes tells an integer by how it is written; one that is not exact in
+// a float64 is no Float.
+func numberTypes(b []byte) typeSet {
+	if bytes.IndexAny(b, ".eE") >= 0 {
+		if _, is := float(b); is == good {
+			return setOf(columns.Float)
+		}
+		return 0
+	}
+	v, is := integer(b)
+	switch {
+	case is != good:
+		return 0
+	case v > exactMantissa || v < -exactMantissa:
+		return setOf(columns.Integer)
+	}
+	return setOf(columns.Integer, columns.Float)
+}
+
+// isPlainNumber reports whether text is surely a number and not an identifier:
+// no plus sign, no leading zeros, and an exponent only with a sign or behind a
+// fraction, as programs write it (1E5 may be a part's number).
+func isPlainNumber(b []byte) bool {
+	digits := bytes.TrimPrefix(b, []byte("-"))
+	if len(digits) == 0 || digits[0] == '+' || digits[0] == '0' && len(digits) > 1 && isDigit(digits[1]) {
+		return false
+	}
+	if _, ok := scanDecimal(digits); !ok {
+		return false
+	}
+	e := bytes.IndexAny(digits, "eE")
+	return e < 0 || bytes.IndexByte(digits, '.') >= 0 || digits[e+1] == '-' || digits[e+1] == '+'
+}
+
+// timeTypes lists the types of dates and times that text fits.
+func timeTypes(b []byte) typeSet {
+	if _, is := parseTime(b, columns.Text); is == good {
+		return setOf(columns.Time)
+	}
+	if _, is := parseDateTime(b, columns.Text); is != good {
+		return 0
+	}
+	if len(b) == len("2006-01-02") {
+		return setOf(columns.Date, columns.DateTime)
+	}
+	return setOf(columns.DateTime)
+}

@@ -1,0 +1,85 @@
+package celonis
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+
+	"github.com/google/uuid"
+)
+
+// newChain builds the transport, outermost first:
+//
+//  1. identifying  one request id for all tries of a call, user agent, Accept
+//  2. retrying     repeats what may be repeated; reads every answer whole
+//  3. limiting     calls at once and calls a second
+//  4. authorizing  the key, for the connection's own host only
+//  5. bounding     answers have an end, and are drained when closed
+//  6. Config.Transport, the egress
+//
+// Each clones the request before it changes it.
+func newChain(cfg Config, base *url.URL, s scheme) http.RoundTripper {
+	var t http.RoundTripper = &bounding{next: cfg.Transport}
+	t = &authorizing{base: base, scheme: s, key: cfg.Target.Key, next: t}
+	t = &limiting{limits: cfg.Limits, next: t}
+	t = &retrying{policy: cfg.Retry, logger: cfg.Logger, now: cfg.Now, next: t}
+	return &identifying{userAgent: cfg.UserAgent, next: t}
+}
+
+const requestIDHeader = "X-Request-Id"
+
+type identifying struct {
+	userAgent string
+	next      http.RoundTripper
+}
+
+func (t *identifying) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set(requestIDHeader, uuid.NewString())
+	r.Header.Set("User-Agent", t.userAgent)
+	r.Header.Set("Accept", "application/json, application/problem+json;q=0.9, */*;q=0.5")
+	return t.next.RoundTrip(r)
+}
+
+// errAnswerTooLong says that an answer went over maxAnswer.
+var errAnswerTooLong = errors.New("the answer is too long")
+
+type bounding struct{ next http.RoundTripper }
+
+func (t *bounding) RoundTrip(r *http.Request) (*http.Response, error) {
+	res, err := t.next.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	res.Body = &boundedBody{body: res.Body, left: maxAnswer}
+	return res, nil
+}
+
+type boundedBody struct {
+	body io.ReadCloser
+	left int64
+}
+
+func (b *boundedBody) Read(p []byte) (int, error) {
+	if b.left < 0 {
+		return 0, errAnswerTooLong
+	}
+	// One byte more than allowed is asked for, to tell an end from an overflow.
+	if int64(len(p)) > b.left+1 {
+		p = p[:b.left+1]
+	}
+	n, err := b.body.Read(p)
+	b.left -= int64(n)
+	if b.left < 0 {
+		return n - 1, errAnswerTooLong
+	}
+	return n, err
+}
+
+// Close reads a short rest, so that the connection can be used again.
+func (b *boundedBody) Close() error {
+	const rest = 64 << 10
+	_, _ = io.CopyN(io.Discard, b.body, rest)
+	return b.body.Close()
+}

@@ -1,0 +1,37 @@
+// Package celonissim plays a Celonis team over HTTP: a real http.Handler with
+// state, limits and switchable faults, for tests, benchmarks and the demo.
+//
+// It follows the public descriptions of the Celonis APIs and shares no type
+// with any client of this module, so that a wrong path, header or field name
+// fails here as it would fail there. Where the platform's behavior is not
+// documented, Answers holds a switch.
+//
+// # Values
+//
+// Table.Value and the admin API give values as canonical text: integers in base
+// 10; floats in the shortest form that reads back ('g' format, so 1e+21, NaN,
+// +Inf); booleans true and false; dates 2006-01-02; times 15:04:05.000;
+// timestamps 2006-01-02T15:04:05.000Z, always UTC and cut to milliseconds;
+// strings as they are. Null is told apart from the empty string.
+//
+// # Content hash
+//
+// Table.Hash is the sum, modulo 2^64, of one 64-bit hash a row. A row's hash
+// depends on column names, types and values, not on the order of columns; the
+// sum does not depend on the order of rows. Null cells do not count. It is the
+// same in every process and for KeepValues and KeepHashes.
+//
+// # Admin API
+//
+// Under /_sim/, without authentication (Options.NoAdmin switches it off):
+//
+//	GET    /_sim/state                                     pools, tables with counts, jobs, request counters by route
+//	GET    /_sim/journal?limit=                            the last requests, oldest first
+//	GET    /_sim/pools/{pool}/tables/{table}               count, columns, hash (?connection= picks a data connection's schema)
+//	GET    /_sim/pools/{pool}/tables/{table}/rows          ?offset=&limit=&order=col[&changeDate=true], JSON
+//	GET    /_sim/pools/{pool}/tables/{table}/rows.csv      the same as CSV
+//	POST   /_sim/faults   GET /_sim/faults   DELETE /_sim/faults[/{id}]
+//	POST   /_sim/pools    POST /_sim/keys    POST /_sim/reset
+//
+// GET /healthz answers 200 once the server answers at all.
+package celonissim

@@ -1,0 +1,101 @@
+package columns
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/celonis-connector/connector/internal/fault"
+)
+
+const (
+	inputBuffer = 64 << 10
+	// zstdWindow bounds the memory that a zstd source can claim; it is what
+	// the highest level of the zstd command uses.
+	zstdWindow = 128 << 20
+)
+
+var (
+	gzipMagic = []byte{0x1f, 0x8b}
+	zstdMagic = []byte{0x28, 0xb5, 0x2f, 0xfd}
+	// zstdSkip is the tail of the magic number of a skippable zstd frame, whose
+	// first byte is 0x50 to 0x5f.
+	zstdSkip = []byte{0x2a, 0x4d, 0x18}
+)
+
+// openText undoes compression and character encoding. It gives the UTF-8 text,
+// the position of its first byte behind a byte order mark, and what frees the
+// decompressor (nil when there is none).
+func openText(input *countingReader, opt ReadOptions) (text io.Reader, head int64, closer func(), err error) {
+	plain, closer, err := decompress(input)
+	if err != nil {
+		return nil, 0, closer, err
+	}
+	text, head, err = decodeText(plain, opt)
+	return text, head, closer, err
+}
+
+// decompress recognizes gzip (of any number of members) and zstd by their
+// first bytes and hands anything else through.
+func decompress(input *countingReader) (plain io.Reader, closer func(), err error) {
+	buffered := bufio.NewReaderSize(input, inputBuffer)
+	head, err := buffered.Peek(len(zstdMagic))
+	if err != nil && err != io.EOF {
+		return nil, nil, input.fault()
+	}
+	in := &inflater{input: input}
+	switch {
+	case bytes.HasPrefix(head, gzipMagic):
+		in.name = "gzip"
+		z, err := gzip.NewReader(buffered)
+		if err != nil {
+			return nil, nil, in.fault(err)
+		}
+		in.src = z
+	case bytes.Equal(head, zstdMagic), len(head) == 4 && head[0]&0xf0 == 0x50 && bytes.Equal(head[1:], zstdSkip):
+		in.name = "zstd"
+		z, err := zstd.NewReader(buffered, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+			zstd.WithDecoderMaxWindow(zstdWindow))
+		if err != nil {
+			return nil, nil, in.fault(err)
+		}
+		in.src, closer = z, z.Close
+	default:
+		in.src = buffered
+	}
+	return in, closer, nil
+}
+
+// inflater words the errors of decompression.
+type inflater struct {
+	input *countingReader
+	src   io.Reader
+	name  string // "" when the source is not compressed
+}
+
+func (in *inflater) Read(p []byte) (int, error) {
+	n, err := in.src.Read(p)
+	if err != nil && err != io.EOF {
+		err = in.fault(err)
+	}
+	return n, err
+}
+
+func (in *inflater) fault(err error) error {
+	at := in.input.n.Load()
+	switch {
+	case in.input.err != nil:
+		return in.input.fault()
+	case in.name == "":
+		return fault.Wrap(err, fault.SourceRead, "the source broke off after %d bytes", at)
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return fault.Wrap(err, fault.SourceTruncated, "the %s data ends too early, at input byte %d", in.name, at).
+			WithHint("the file was cut in transfer; fetch it again")
+	default:
+		return fault.Wrap(err, fault.SourceFormat, "the %s data is damaged before input byte %d", in.name, at)
+	}
+}

@@ -1,0 +1,174 @@
+package columns
+
+import (
+	"bytes"
+	"io"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/celonis-connector/connector/internal/fault"
+)
+
+// How a CSV chunk is written; CSVParsing declares the same to Celonis.
+const (
+	csvSeparator  = ','
+	csvQuote      = '"'
+	csvLineEnd    = "\r\n"
+	csvDateLayout = "2006-01-02"
+	csvTimeLayout = "15:04:05.000"
+	// The patterns are Java's, as Celonis's csvParsingOptions take them.
+	csvDatePattern     = "yyyy-MM-dd"
+	csvTimePattern     = "HH:mm:ss.SSS"
+	csvDateTimePattern = "yyyy-MM-dd'T'HH:mm:ss.SSSXXX"
+)
+
+// CSVWriteOptions says how a CSVEncoder writes.
+type CSVWriteOptions struct {
+	// NoHeader leaves out the line of column names. A chunk of a push needs it.
+	NoHeader bool
+}
+
+// CSVEncoder writes chunks as CSV: a header line in each, null as an empty
+// cell, the empty string as "", quotes doubled, instants in UTC to the
+// millisecond.
+type CSVEncoder struct {
+	schema Schema
+	opt    CSVWriteOptions
+	quote  [256]bool // calls for quotes
+	rows   int
+	buf    []byte
+}
+
+// NewCSVEncoder makes an encoder.
+func NewCSVEncoder(schema Schema, opt CSVWriteOptions) *CSVEncoder {
+	e := &CSVEncoder{schema: schema, opt: opt}
+	for _, c := range []byte{csvSeparator, csvQuote, '\r', '\n', '\\', '\t'} {
+		e.quote[c] = true
+	}
+	e.Reset()
+	return e
+}
+
+// Append adds a batch. It returns internal when the batch is not of the
+// schema, and value.out_of_range for a Float that CSV cannot hold.
+func (e *CSVEncoder) Append(b *Batch) error {
+	if err := checkBatch(e.schema, b); err != nil {
+		return err
+	}
+	for i := range b.Columns {
+		if err := checkFloats(e.schema[i].Name, &b.Columns[i]); err != nil {
+			return err
+		}
+	}
+	for row := range b.Rows {
+		for i := range b.Columns {
+			if i > 0 {
+				e.buf = append(e.buf, csvSeparator)
+			}
+			if c := &b.Columns[i]; c.Valid[row] {
+				e.appendValue(c, row)
+			}
+		}
+		e.buf = append(e.buf, csvLineEnd...)
+	}
+	e.rows += b.Rows
+	return nil
+}
+
+func checkFloats(name string, c *Column) error {
+	for i, v := range c.Floats {
+		if c.Valid[i] && (math.IsNaN(v) || math.IsInf(v, 0)) {
+			return fault.New(fault.ValueOutOfRange, "%v in column %q cannot be written to CSV", v, name)
+		}
+	}
+	return nil
+}
+
+func (e *CSVEncoder) appendValue(c *Column, row int) {
+	switch c.Type {
+	case String:
+		e.appendText(c.StringAt(row))
+	case Integer:
+		e.buf = strconv.AppendInt(e.buf, c.Ints[row], 10)
+	case Float:
+		e.buf = appendFloat(e.buf, c.Floats[row])
+	case Boolean:
+		e.buf = strconv.AppendBool(e.buf, c.Ints[row] != 0)
+	case Date:
+		const daySeconds = 24 * 60 * 60
+		e.buf = time.Unix(c.Ints[row]*daySeconds, 0).UTC().AppendFormat(e.buf, csvDateLayout)
+	case DateTime:
+		e.buf = time.UnixMilli(c.Ints[row]).UTC().AppendFormat(e.buf, csvDateLayout+"T"+csvTimeLayout+"Z")
+	case Time:
+		e.buf = time.UnixMilli(c.Ints[row]).UTC().AppendFormat(e.buf, csvTimeLayout)
+	}
+}
+
+// appendFloat writes the shortest form that reads back the same, without an
+// exponent for everyday magnitudes.
+func appendFloat(dst []byte, v float64) []byte {
+	format := byte('f')
+	if abs := math.Abs(v); abs != 0 && (abs < 1e-6 || abs >= 1e21) {
+		format = 'e'
+	}
+	return strconv.AppendFloat(dst, v, format, -1, 64)
+}
+
+// appendText quotes what an unquoted cell would change: separators, quotes,
+// line ends, backslashes, outer spaces and the empty string.
+func (e *CSVEncoder) appendText(v []byte) {
+	if !e.needsQuotes(v) {
+		e.buf = append(e.buf, v...)
+		return
+	}
+	e.buf = append(e.buf, csvQuote)
+	for {
+		k := bytes.IndexByte(v, csvQuote)
+		if k < 0 {
+			break
+		}
+		e.buf = append(append(e.buf, v[:k+1]...), csvQuote)
+		v = v[k+1:]
+	}
+	e.buf = append(append(e.buf, v...), csvQuote)
+}
+
+func (e *CSVEncoder) needsQuotes(v []byte) bool {
+	if len(v) == 0 || v[0] == ' ' || v[len(v)-1] == ' ' {
+		return true
+	}
+	for _, c := range v {
+		if e.quote[c] {
+			return true
+		}
+	}
+	return false
+}
+
+// Rows is the number of rows since the last Reset.
+func (e *CSVEncoder) Rows() int { return e.rows }
+
+// Size is the number of bytes of the file.
+func (e *CSVEncoder) Size() int { return len(e.buf) }
+
+// Finish writes the file.
+func (e *CSVEncoder) Finish(w io.Writer) error {
+	_, err := w.Write(e.buf)
+	return err
+}
+
+// Reset empties the encoder down to the header line and keeps its memory.
+func (e *CSVEncoder) Reset() {
+	e.rows, e.buf = 0, e.buf[:0]
+	if e.opt.NoHeader {
+		return
+	}
+	for i, f := range e.schema {
+		if i > 0 {
+			e.buf = append(e.buf, csvSeparator)
+		}
+		e.appendText([]byte(f.Name))
+	}
+	e.buf = append(e.buf, csvLineEnd...)
+}

@@ -1,0 +1,128 @@
+// Package config reads the process's settings from the environment. Nothing
+// below internal/app sees the environment.
+package config
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+	"github.com/celonis-connector/connector/crypto"
+)
+
+// Config is every setting of a process. The desc tags are the README's table.
+type Config struct {
+	Listen      string        `env:"CONNECTOR_LISTEN" envDefault:"127.0.0.1:8080" desc:"address of the API; port 0 takes a free one"`
+	DataDir     string        `env:"CONNECTOR_DATA_DIR" envDefault:"connector-data" desc:"folder of the embedded database and of uploaded files; every process that runs flows must see the same files"`
+	DatabaseURL crypto.Secret `env:"CONNECTOR_DATABASE_URL" desc:"postgres://... ; empty keeps SQLite in the data folder"`
+	RedisURL    crypto.Secret `env:"CONNECTOR_REDIS_URL" desc:"redis://, rediss://, redis+sentinel:// or redis+cluster:// ; empty starts an embedded one, which is enough for one process"`
+
+	MasterKeys     crypto.Secret `env:"CONNECTOR_MASTER_KEYS" desc:"id:base64[,id:base64...], 32 bytes each, the first seals; made by connector keys generate"`
+	MasterKeysFile string        `env:"CONNECTOR_MASTER_KEYS_FILE" desc:"file that holds the master keys instead"`
+
+	PublicURL    string   `env:"CONNECTOR_PUBLIC_URL" desc:"address under which callers reach the API, where it is not the one listened on"`
+	AllowedHosts []string `env:"CONNECTOR_ALLOWED_HOSTS" desc:"comma list of http(s)://host:port that connections may reach beside *.celonis.cloud"`
+
+	Workers       int           `env:"CONNECTOR_WORKERS" envDefault:"2" desc:"runs done at once by this process"`
+	Lease         time.Duration `env:"CONNECTOR_LEASE" envDefault:"30s" desc:"time after which the run of a worker that does not answer goes to another"`
+	SweepInterval time.Duration `env:"CONNECTOR_SWEEP_INTERVAL" envDefault:"1s" desc:"pause between two sweeps for runs that are due"`
+	StopTimeout   time.Duration `env:"CONNECTOR_STOP_TIMEOUT" envDefault:"20s" desc:"time that a graceful stop may take"`
+
+	MaxUpload  int64 `env:"CONNECTOR_MAX_UPLOAD_BYTES" envDefault:"10737418240" desc:"largest file that POST /v1/files takes, in bytes"`
+	ChunkBytes int   `env:"CONNECTOR_CHUNK_BYTES" envDefault:"16777216" desc:"size of a chunk's values in memory before encoding, in bytes"`
+	Uploads    int   `env:"CONNECTOR_UPLOADS" envDefault:"4" desc:"chunks of one run under way to Celonis at once"`
+
+	LogLevel  string `env:"CONNECTOR_LOG_LEVEL" envDefault:"info" desc:"debug, info, warn or error"`
+	LogFormat string `env:"CONNECTOR_LOG_FORMAT" envDefault:"text" desc:"text or json"`
+}
+
+// FromEnvironment reads the variables; an error names the one at fault, never a secret's value.
+func FromEnvironment() (Config, error) { return from(nil) }
+
+// Default gives the settings of an empty environment.
+func Default() Config {
+	c, err := from(map[string]string{})
+	if err != nil {
+		panic("internal error: the defaults do not parse: " + err.Error())
+	}
+	return c
+}
+
+func from(environment map[string]string) (Config, error) {
+	var c Config
+	opt := env.Options{Environment: environment}
+	if err := env.ParseWithOptions(&c, opt); err != nil {
+		return Config{}, fmt.Errorf("configuration: %w", err)
+	}
+	return c, c.check()
+}
+
+func (c *Config) check() error {
+	if !c.MasterKeys.IsZero() && c.MasterKeysFile != "" {
+		return fmt.Errorf("configuration: CONNECTOR_MASTER_KEYS and CONNECTOR_MASTER_KEYS_FILE exclude each other")
+	}
+	for name, ok := range map[string]bool{
+		"CONNECTOR_WORKERS":          c.Workers > 0,
+		"CONNECTOR_LEASE":            c.Lease >= time.Second,
+		"CONNECTOR_SWEEP_INTERVAL":   c.SweepInterval >= 10*time.Millisecond,
+		"CONNECTOR_STOP_TIMEOUT":     c.StopTimeout > 0,
+		"CONNECTOR_MAX_UPLOAD_BYTES": c.MaxUpload > 0,
+		"CONNECTOR_CHUNK_BYTES":      c.ChunkBytes >= 64<<10 && c.ChunkBytes <= 256<<20,
+		"CONNECTOR_UPLOADS":          c.Uploads > 0 && c.Uploads <= 64,
+	} {
+		if !ok {
+			return fmt.Errorf("configuration: %s is out of range", name)
+		}
+	}
+	return nil
+}
+
+// Keys gives the text of the keyring, from the variable or the file; empty when neither is set.
+func (c *Config) Keys() (crypto.Secret, error) {
+	if c.MasterKeysFile == "" {
+		return c.MasterKeys, nil
+	}
+	text, err := os.ReadFile(c.MasterKeysFile)
+	if err != nil {
+		return crypto.Secret{}, fmt.Errorf("configuration: CONNECTOR_MASTER_KEYS_FILE: %w", err)
+	}
+	return crypto.NewSecret(strings.TrimSpace(string(text))), nil
+}
+
+// SQLitePath is the embedded database's file.
+func (c *Config) SQLitePath() string { return filepath.Join(c.DataDir, "connector.db") }
+
+// SpoolDir is the folder of uploaded files.
+func (c *Config) SpoolDir() string { return filepath.Join(c.DataDir, "files") }
+
+// Variable describes one setting.
+type Variable struct{ Name, Default, Description string }
+
+// Variables lists every setting in the order of Config.
+func Variables() []Variable {
+	t := reflect.TypeFor[Config]()
+	out := make([]Variable, 0, t.NumField())
+	for i := range t.NumField() {
+		tag := t.Field(i).Tag
+		out = append(out, Variable{tag.Get("env"), tag.Get("envDefault"), tag.Get("desc")})
+	}
+	return out
+}
+
+// Markdown is the README's table of variables.
+func Markdown() string {
+	var b strings.Builder
+	b.WriteString("| variable | default | what it is |\n|---|---|---|\n")
+	for _, v := range Variables() {
+		value := ""
+		if v.Default != "" {
+			value = "`" + v.Default + "`"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", v.Name, value, strings.ReplaceAll(v.Description, "|", `\|`))
+	}
+	return b.String()
+}

@@ -1,0 +1,119 @@
+package egress
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+
+	"github.com/celonis-connector/connector/internal/fault"
+)
+
+// The messages name the host and say the same for every way in which it does
+// not answer: a builder who tries hosts and ports learns nothing of what
+// listens there. The cause, for the operator's log, tells all.
+
+func lookupFault(host string, err error) error {
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	return fault.Wrap(err, fault.EgressDNS, "the name of the host %q cannot be resolved", host).
+		WithHint("check the host's spelling, and the name servers of this machine")
+}
+
+func dialFault(host string, err error) error {
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	if isTimeout(err) {
+		return timeout(host, err)
+	}
+	return fault.Wrap(err, fault.EgressUnreachable, "the host %q cannot be reached", host).
+		WithHint("check that this machine may open connections to the host")
+}
+
+func handshakeFault(host string, err error) error {
+	var certificate *tls.CertificateVerificationError
+	var name x509.HostnameError
+	switch {
+	case errors.Is(err, context.Canceled):
+		return err
+	case isTimeout(err):
+		return timeout(host, err)
+	case errors.As(err, &certificate), errors.As(err, &name):
+		return fault.Wrap(err, fault.EgressTLS, "the certificate of the host %q is not trusted", host).
+			WithHint("check the host's spelling; behind a proxy that opens TLS, its authority must be among the trusted ones of this machine")
+	}
+	return fault.Wrap(err, fault.EgressTLS, "the TLS handshake with the host %q failed", host).
+		WithHint("check that the host speaks TLS 1.2 or later on this port")
+}
+
+func timeout(host string, cause error) error {
+	return fault.Wrap(cause, fault.EgressTimeout, "the host %q did not answer in time", host)
+}
+
+func isTimeout(err error) bool {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {
+		return true
+	}
+	var t net.Error
+	return errors.As(err, &t) && t.Timeout()
+}
+
+// faults gives time-outs of a call as faults too; what the dialer refused is a
+// fault already. Every other error is passed on: whether a broken call may be
+// made again is known to who makes it.
+type faults struct{ next http.RoundTripper }
+
+// RoundTrip is http.RoundTripper.
+func (f faults) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := f.next.RoundTrip(r)
+	host := r.URL.Hostname()
+	if err != nil {
+		return nil, timeoutOr(host, err)
+	}
+	if resp.StatusCode != http.StatusSwitchingProtocols {
+		resp.Body = faultBody{resp.Body, host}
+	}
+	return resp, nil
+}
+
+type faultBody struct {
+	io.ReadCloser
+	host string
+}
+
+// Read is io.Reader.
+func (b faultBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && err != io.EOF {
+		err = timeoutOr(b.host, err)
+	}
+	return n, err
+}
+
+func timeoutOr(host string, err error) error {
+	var known *fault.Error
+	if !errors.As(err, &known) && isTimeout(err) {
+		return timeout(host, err)
+	}
+	return err
+}
+
+// sameOrigin lets a redirect lead only to where the call went: another host
+// would get the request's credentials.
+func sameOrigin(next *http.Request, via []*http.Request) error {
+	const most = 5
+	first := via[0].URL
+	if endpointOf(next.URL) != endpointOf(first) {
+		return fault.New(fault.EgressRefused, "the host %q redirects elsewhere, which is not followed", first.Hostname())
+	}
+	if len(via) > most {
+		return fault.New(fault.EgressRefused, "the host %q redirects more than %d times", first.Hostname(), most)
+	}
+	return nil
+}

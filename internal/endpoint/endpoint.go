@@ -1,0 +1,82 @@
+// Package endpoint joins the ends of a flow to the engine: one list builds
+// every source and every sink.
+package endpoint
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/celonis-connector/connector/connections"
+	"github.com/celonis-connector/connector/flows"
+	"github.com/celonis-connector/connector/internal/celonis"
+	"github.com/celonis-connector/connector/internal/engine"
+	"github.com/celonis-connector/connector/internal/fault"
+)
+
+// Targets opens a connection's secret for one run (I4).
+type Targets interface {
+	Target(ctx context.Context, workspace, id string) (connections.Target, error)
+}
+
+// Spool opens uploaded files.
+type Spool interface {
+	Open(id string) (file *os.File, size int64, err error)
+}
+
+// Deps are what the ends need.
+type Deps struct {
+	Targets   Targets
+	Spool     Spool
+	Records   flows.RecordStore
+	Transport http.RoundTripper
+	Log       *slog.Logger
+	Now       func() time.Time
+	// PollFor is how long a worker waits for Celonis to load a push job before
+	// the run waits without a worker. Default DefaultPollFor.
+	PollFor time.Duration
+}
+
+// DefaultPollFor is long enough for most loads, which take seconds.
+const DefaultPollFor = 30 * time.Second
+
+// Builder makes the ends of runs.
+type Builder struct{ Deps }
+
+// NewBuilder makes a Builder.
+func NewBuilder(d Deps) *Builder {
+	if d.PollFor == 0 {
+		d.PollFor = DefaultPollFor
+	}
+	return &Builder{d}
+}
+
+// Source makes the source of a run; fault FlowInvalid for an export type that nothing serves.
+func (b *Builder) Source(f *flows.Flow, t flows.Token) (engine.Source, error) {
+	switch f.Export.Type {
+	case flows.ExportFile:
+		return fileSource{export: f.Export, spool: b.Spool}, nil
+	case flows.ExportRecords:
+		return recordsSource{records: b.Records, token: t}, nil
+	}
+	return nil, fault.New(fault.FlowInvalid, "nothing serves the export type %q", f.Export.Type)
+}
+
+// Sink makes the sink of a run. Faults: those of Targets, FlowInvalid for an
+// import type that nothing serves.
+func (b *Builder) Sink(ctx context.Context, f *flows.Flow) (engine.Sink, error) {
+	if f.Import.Type != flows.ImportDataPush {
+		return nil, fault.New(fault.FlowInvalid, "nothing serves the import type %q", f.Import.Type)
+	}
+	target, err := b.Targets.Target(ctx, f.Workspace, f.Import.ConnectionID)
+	if err != nil {
+		return nil, err
+	}
+	client, err := celonis.New(celonis.Config{Target: target, Transport: b.Transport, Logger: b.Log, Now: b.Now})
+	if err != nil {
+		return nil, err
+	}
+	return &dataPush{push: client.DataPush(target.PoolID), spec: f.Import, pollFor: b.PollFor, now: b.Now}, nil
+}

@@ -1,0 +1,287 @@
+// Package engine does one attempt of a run: it reads blocks of records, maps
+// them to batches of rows, fills and encodes chunks, hands them to the
+// destination and commits. Memory is bounded whatever the input's size, the
+// order of chunks is the order of records, and a checkpoint is saved whenever
+// the destination has accepted one more chunk of the unbroken beginning (I1).
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"runtime"
+	"sync/atomic"
+
+	"github.com/celonis-connector/connector/flows"
+	"github.com/celonis-connector/connector/internal/columns"
+	"github.com/celonis-connector/connector/internal/fault"
+)
+
+// Source is where a flow's records come from.
+type Source interface {
+	// Open starts at the beginning. want lists the fields that the mapping takes, nil for every field. ErrNoRecords says
+	// that there is nothing to do.
+	Open(ctx context.Context, want []string) (*Stream, error)
+}
+
+// ErrNoRecords is what a source without records returns where that is in order:
+// the run succeeds and pushes nothing.
+var ErrNoRecords = errors.New("no records")
+
+// Stream is an opened source.
+type Stream struct {
+	Reader
+	// NamesComplete says that Reader.Names are all fields there are, not only those of a sample.
+	NamesComplete bool
+	// Typed says that the kinds of cells tell their types (JSON), so that a text which looks like a number is still a text.
+	Typed bool
+	// InputSize is what Reader.InputBytes will be at the end, 0 when unknown.
+	InputSize int64
+	// MustHaveRows makes a source without a record that became a row a fault.
+	MustHaveRows bool
+}
+
+// Reader gives a source's records in blocks. The same source gives the same
+// blocks each time it is opened. Decode may be called from several goroutines
+// with a Raw each; the rest is for one.
+type Reader interface {
+	Names() []string
+	// Peek gives up to n blocks that Next will give again.
+	Peek(ctx context.Context, n int) ([]columns.Block, error)
+	// Next gives the next block, io.EOF after the last.
+	Next(ctx context.Context) (columns.Block, error)
+	Decode(b columns.Block, raw *columns.Raw) error
+	// Release gives a block's memory back.
+	Release(b columns.Block)
+	// InputBytes counts what was read of the source as it is stored.
+	InputBytes() int64
+	Close() error
+}
+
+// Sink is where a flow's rows go. A push job collects chunks; nothing of them
+// is visible before Commit (I3).
+type Sink interface {
+	// Resume looks at the job of a checkpoint and decides how to go on; after StartOver the old job is gone.
+	Resume(ctx context.Context, c flows.Checkpoint) (Decision, error)
+	// Begin makes a push job for rows of the schema and gives its id.
+	Begin(ctx context.Context, schema columns.Schema) (jobID string, err error)
+	// Encoder makes an encoder of the chunk files that the destination takes.
+	Encoder(schema columns.Schema) (columns.ChunkEncoder, error)
+	// Put hands a chunk over; it returns when the destination has accepted it. Fault CelonisChunkInDoubt when it is not
+	// known whether the chunk arrived and repeating it could double rows.
+	Put(ctx context.Context, jobID string, c Chunk) error
+	// Commit executes the push job and waits until its rows are in the table. It may be called again for the same job.
+	// A fault of class Wait says when to look again.
+	Commit(ctx context.Context, jobID string) error
+	// Abort drops a push job that was not executed; a job that is gone is no error.
+	Abort(ctx context.Context, jobID string) error
+}
+
+// Decision is how a run goes on with the push job of its checkpoint.
+type Decision uint8
+
+const (
+	// StartOver begins with a new push job.
+	StartOver Decision = iota
+	// GoOn continues after the last accepted chunk.
+	GoOn
+	// Finish commits: every chunk is in.
+	Finish
+)
+
+// String gives the decision's name.
+func (d Decision) String() string { return [...]string{"start over", "go on", "finish"}[d] }
+
+// Chunk is one encoded file of a push.
+type Chunk struct {
+	// Seq counts the chunks of a push from 0.
+	Seq  int64
+	Rows int64
+	// Body is valid until Put returns.
+	Body []byte
+}
+
+// Journal saves how far a run is.
+type Journal interface {
+	Save(ctx context.Context, c flows.Checkpoint, errors []flows.RecordError) error
+}
+
+// Job is one attempt's work.
+type Job struct {
+	Source  Source
+	Sink    Sink
+	Journal Journal
+	// Rules shape the records; none takes every field with inferred types.
+	Rules []flows.Rule
+	// Keys are columns whose values may not be null.
+	Keys       []string
+	MaxErrors  flows.Threshold
+	Checkpoint flows.Checkpoint
+	// Progress, when set, is updated while the attempt runs.
+	Progress *Progress
+}
+
+// Progress tells how far an attempt is; any goroutine may read it.
+type Progress struct {
+	// Read and Errored count records, Accepted rows, Chunks and Bytes what the destination has accepted.
+	Read, Errored, Accepted, Chunks, Bytes atomic.Int64
+	// InputBytes of InputSize are read; InputSize is 0 when unknown.
+	InputBytes, InputSize atomic.Int64
+	// Committing is true once every chunk is in.
+	Committing atomic.Bool
+}
+
+// Options size an Engine; a zero member takes its default.
+type Options struct {
+	// ChunkBytes is the size of a chunk's values in memory, before encoding. Default DefaultChunkBytes.
+	ChunkBytes int
+	// Decoders and Encoders are goroutines of each kind. Default GOMAXPROCS.
+	Decoders, Encoders int
+	// Uploads is how many chunks are under way at once. Default DefaultUploads.
+	Uploads int
+}
+
+const (
+	// DefaultChunkBytes makes chunks of roughly 100,000 rows of an event log.
+	DefaultChunkBytes = 16 << 20
+	// DefaultUploads hides the destination's answer time behind other chunks.
+	DefaultUploads = 4
+	// maxRestarts bounds how often one attempt begins a new push job because of a chunk in doubt or a job that vanished.
+	maxRestarts = 3
+)
+
+// Engine runs attempts.
+type Engine struct{ opt Options }
+
+// New makes an Engine.
+func New(opt Options) *Engine {
+	procs := runtime.GOMAXPROCS(0)
+	setDefault(&opt.ChunkBytes, DefaultChunkBytes)
+	setDefault(&opt.Decoders, procs)
+	setDefault(&opt.Encoders, procs)
+	setDefault(&opt.Uploads, DefaultUploads)
+	return &Engine{opt}
+}
+
+func setDefault(v *int, d int) {
+	if *v <= 0 {
+		*v = d
+	}
+}
+
+// Run does the job and gives the ledger of a run that succeeded. A canceled
+// ctx ends it with ctx's cause. After any error nothing of the push is visible
+// unless the push job had been submitted, in which case a later attempt
+// finishes it.
+func (e *Engine) Run(ctx context.Context, job Job) (flows.Ledger, error) {
+	if job.Progress == nil {
+		job.Progress = new(Progress)
+	}
+	checkpoint := job.Checkpoint
+	for restarts := 0; ; restarts++ {
+		j := newJournal(job.Journal, checkpoint, job.Progress)
+		err := e.attempt(ctx, &job, j)
+		if err == nil {
+			return j.last().Ledger, nil
+		}
+		checkpoint = j.last()
+		if restarts == maxRestarts || !needsNewJob(err) {
+			return flows.Ledger{}, err
+		}
+		if err := dropJob(ctx, &job, &checkpoint); err != nil {
+			return flows.Ledger{}, err
+		}
+	}
+}
+
+// needsNewJob reports whether the push job can no longer be continued, while a
+// new one can do the work.
+func needsNewJob(err error) bool {
+	return fault.Has(err, fault.CelonisChunkInDoubt) || fault.Has(err, fault.CelonisJobGone) || fault.Has(err, fault.SourceChanged)
+}
+
+func dropJob(ctx context.Context, job *Job, c *flows.Checkpoint) error {
+	if c.PushJobID != "" {
+		if err := job.Sink.Abort(ctx, c.PushJobID); err != nil {
+			return err
+		}
+	}
+	*c = flows.Checkpoint{}
+	return nil
+}
+
+// attempt goes once through read, map, chunk, write, commit.
+func (e *Engine) attempt(ctx context.Context, job *Job, j *journal) error {
+	checkpoint := j.last()
+	if checkpoint.PushJobID != "" {
+		decision, err := job.Sink.Resume(ctx, checkpoint)
+		if err != nil {
+			return err
+		}
+		switch decision {
+		case Finish:
+			return commit(ctx, job, j)
+		case StartOver:
+			checkpoint = flows.Checkpoint{}
+			j.restart(checkpoint)
+		}
+	}
+	p, err := e.prepare(ctx, job, checkpoint)
+	if errors.Is(err, ErrNoRecords) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer p.stream.Close()
+	if p.checkpointStale {
+		if err := dropJob(ctx, job, &checkpoint); err != nil {
+			return err
+		}
+	}
+	if checkpoint.PushJobID == "" {
+		j.restart(flows.Checkpoint{Schema: p.fingerprint})
+	}
+	p.journal = j
+	if err := p.run(ctx); err != nil {
+		return err
+	}
+	if err := p.finish(ctx); err != nil {
+		return err
+	}
+	if j.last().PushJobID == "" {
+		return nil
+	}
+	return commit(ctx, job, j)
+}
+
+// commit executes the push job. That it was told to is on record before it is
+// told (I3), so that a later attempt finishes what this one began.
+func commit(ctx context.Context, job *Job, j *journal) error {
+	job.Progress.Committing.Store(true)
+	if err := j.submitted(ctx); err != nil {
+		return err
+	}
+	return job.Sink.Commit(ctx, j.last().PushJobID)
+}
+
+// cursor is where a source stands, at the border of two blocks.
+type cursor struct {
+	// Blocks is the number of blocks before the cursor, Offset the byte position of the next.
+	Blocks int   `json:"blocks"`
+	Offset int64 `json:"offset"`
+}
+
+func (c cursor) encode() json.RawMessage {
+	b, _ := json.Marshal(c) // two integers cannot fail
+	return b
+}
+
+func decodeCursor(c flows.Checkpoint) (cursor, error) {
+	if len(c.Source) == 0 {
+		return cursor{}, nil
+	}
+	var out cursor
+	err := json.Unmarshal(c.Source, &out)
+	return out, err
+}

@@ -1,0 +1,154 @@
+// Package httpapi is the HTTP face of the connector: the routes of
+// openapi/openapi.yaml, each with the scope it needs, over the services of the
+// domain. It holds no rule of the domain; it turns requests into calls and
+// answers, and faults into problem documents.
+package httpapi
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/celonis-connector/connector/connections"
+	"github.com/celonis-connector/connector/crypto"
+	"github.com/celonis-connector/connector/flows"
+	"github.com/celonis-connector/connector/internal/access"
+)
+
+// Connections keeps connections; *connections.Service is one.
+type Connections interface {
+	Create(ctx context.Context, workspace string, d connections.Draft, opt connections.CreateOptions) (*connections.Connection, error)
+	Get(ctx context.Context, workspace, id string) (*connections.Connection, error)
+	List(ctx context.Context, workspace string, page connections.Page) ([]connections.Connection, error)
+	Update(ctx context.Context, workspace, id string, d connections.Draft, revision int64) (*connections.Connection, error)
+	Delete(ctx context.Context, workspace, id string, revision int64) error
+	UsedBy(ctx context.Context, workspace, id string) ([]connections.Usage, error)
+}
+
+// ConnectionTests makes test calls; *connections.Service is one.
+type ConnectionTests interface {
+	Test(ctx context.Context, workspace, id string) (connections.TestResult, error)
+	TestDraft(ctx context.Context, workspace string, d connections.Draft) (connections.TestResult, error)
+}
+
+// Flows keeps flows; *flows.Service is one.
+type Flows interface {
+	Create(ctx context.Context, workspace string, s flows.Spec) (*flows.Flow, error)
+	Get(ctx context.Context, workspace, id string) (*flows.Flow, error)
+	List(ctx context.Context, workspace string, page flows.Page) ([]flows.Flow, error)
+	Update(ctx context.Context, workspace, id string, s flows.Spec, revision int64) (*flows.Flow, error)
+	Delete(ctx context.Context, workspace, id string, revision int64) error
+	SetEnabled(ctx context.Context, workspace, id string, enabled bool, revision int64) (*flows.Flow, error)
+}
+
+// Runs starts, tells and cancels runs; *flows.Service is one.
+type Runs interface {
+	StartRun(ctx context.Context, workspace, flowID string) (*flows.Run, error)
+	Run(ctx context.Context, workspace, id string) (*flows.Run, error)
+	ListRuns(ctx context.Context, workspace, flowID string, page flows.Page) ([]flows.Run, error)
+	CancelRun(ctx context.Context, workspace, id string) (*flows.Run, error)
+}
+
+// Records takes records and tells of those that did not become rows; *flows.Service is one.
+type Records interface {
+	PostRecords(ctx context.Context, workspace, flowID string, ndjson []byte, records int64) (*flows.Receipt, error)
+	Errors(ctx context.Context, q flows.ErrorQuery) ([]flows.RecordError, error)
+}
+
+// Files keeps uploaded files; *flows.Service is one.
+type Files interface {
+	UploadFile(ctx context.Context, workspace, name string, r io.Reader) (*flows.File, error)
+	File(ctx context.Context, workspace, id string) (*flows.File, error)
+}
+
+// Access says who calls; *access.Service is one.
+type Access interface {
+	Authenticate(ctx context.Context, clientID string, secret crypto.Secret) (access.Client, error)
+	IssueToken(ctx context.Context, c access.Client, requested []string) (access.Token, error)
+	VerifyToken(ctx context.Context, raw string) (access.Principal, error)
+}
+
+var (
+	_ Connections     = (*connections.Service)(nil)
+	_ ConnectionTests = (*connections.Service)(nil)
+	_ Flows           = (*flows.Service)(nil)
+	_ Runs            = (*flows.Service)(nil)
+	_ Records         = (*flows.Service)(nil)
+	_ Files           = (*flows.Service)(nil)
+	_ Access          = (*access.Service)(nil)
+)
+
+// IdempotencyKey is a client's key for a request, with what the request was.
+type IdempotencyKey struct {
+	Workspace string
+	// Client is the id of the API client.
+	Client string
+	Key    string
+	// Route is method and path pattern.
+	Route string
+	// BodyHash is a digest of everything in the request that must be the same in a repeat.
+	BodyHash string
+	// Now is when the request came; the methods that end it take the same.
+	Now time.Time
+	// Expires is when the key is forgotten.
+	Expires time.Time
+}
+
+// IdempotentResponse is the answer that a repeated request gets.
+type IdempotentResponse struct {
+	Status int
+	Header map[string]string
+	Body   []byte
+}
+
+// Idempotency keeps the answers of requests by the keys that clients gave them.
+type Idempotency interface {
+	// BeginIdempotent takes the key for a request and gives nil, or the answer of the same request when it has one. Faults
+	// RequestIdempotencyReuse and RequestIdempotencyBusy.
+	BeginIdempotent(ctx context.Context, k IdempotencyKey) (*IdempotentResponse, error)
+	// FinishIdempotent keeps the answer until the key expires.
+	FinishIdempotent(ctx context.Context, k IdempotencyKey, answer IdempotentResponse) error
+	// ForgetIdempotent frees the key of a request that did nothing.
+	ForgetIdempotent(ctx context.Context, k IdempotencyKey) error
+}
+
+// Part is a part of the service and how it is.
+type Part struct {
+	Name string `json:"name"`
+	OK   bool   `json:"ok"`
+	// Detail may be read by anybody who reaches the port: it holds no address and no secret.
+	Detail string `json:"detail,omitempty"`
+}
+
+// Health tells how the parts of the service are.
+type Health interface {
+	Ready(ctx context.Context) []Part
+}
+
+// Observer is told of every answered request.
+type Observer interface {
+	// ObserveRequest gets the path pattern, "" for a path that is none of ours, and "other" for a method that is none of HTTP's.
+	ObserveRequest(method, route string, status int, took time.Duration)
+}
+
+// Deps are what the API stands on. Observer, Now and MaxFileBytes may be left
+// out; without Metrics there is no /metrics.
+type Deps struct {
+	Connections     Connections
+	ConnectionTests ConnectionTests
+	Flows           Flows
+	Runs            Runs
+	Records         Records
+	Files           Files
+	Access          Access
+	Idempotency     Idempotency
+	Health          Health
+	Metrics         http.Handler
+	Observer        Observer
+	Log             *slog.Logger
+	Now             func() time.Time
+	// MaxFileBytes bounds an uploaded file; DefaultMaxFileBytes when 0.
+	MaxFileBytes int64
+}

@@ -1,0 +1,108 @@
+package httpapi
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/celonis-connector/connector/internal/fault"
+)
+
+const (
+	idempotencyHeader = "Idempotency-Key"
+	replayedHeader    = "Idempotency-Replayed"
+	// IdempotencyLifetime is how long an answer is kept for repeats.
+	IdempotencyLifetime = 24 * time.Hour
+	maxIdempotencyKey   = 255
+	// keepFor bounds the write that ends a request whose caller may have gone.
+	keepFor = 10 * time.Second
+)
+
+// answerOnce answers a request that has an idempotency key: with the answer
+// that the first request with the key got, or by doing it. Only an answer that
+// did something is kept; after a fault the key is free, and the corrected
+// request may use it. Faults: RequestFieldInvalid, RequestIdempotencyReuse,
+// RequestIdempotencyBusy, and the handler's.
+func (a *api) answerOnce(r *call, key string) (*answer, error) {
+	k, err := a.idempotencyKey(r, key)
+	if err != nil {
+		return nil, err
+	}
+	before, err := a.Idempotency.BeginIdempotent(r.ctx(), k)
+	if err != nil {
+		return nil, err
+	}
+	if before != nil {
+		out := &answer{status: before.Status, header: map[string]string{replayedHeader: "true"}, body: before.Body}
+		for name, value := range before.Header {
+			out.header[name] = value
+		}
+		return out, nil
+	}
+
+	// What was done must be kept even if the caller hangs up now, and a panic must free the key.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx()), keepFor)
+	defer cancel()
+	finished := false
+	defer func() {
+		if !finished {
+			a.keep(ctx, "the idempotency key of a failed request stays taken for a while", a.Idempotency.ForgetIdempotent(ctx, k))
+		}
+	}()
+	out, err := a.answerNow(r)
+	if err != nil {
+		return nil, err
+	}
+	finished = true
+	a.keep(ctx, "the answer of a request with an idempotency key is not kept",
+		a.Idempotency.FinishIdempotent(ctx, k, IdempotentResponse{Status: out.status, Header: out.header, Body: out.body}))
+	return out, nil
+}
+
+// keep logs an error that must not change the answer of what was done.
+func (a *api) keep(ctx context.Context, what string, err error) {
+	if err != nil {
+		a.Log.LogAttrs(ctx, slog.LevelWarn, what, slog.String("error", err.Error()))
+	}
+}
+
+func (a *api) idempotencyKey(r *call, key string) (IdempotencyKey, error) {
+	plain := len(key) <= maxIdempotencyKey
+	for _, b := range []byte(key) {
+		plain = plain && b >= ' ' && b <= '~'
+	}
+	if !plain {
+		return IdempotencyKey{}, fault.New(fault.RequestFieldInvalid,
+			"the %s must have at most %d characters of printable ASCII", idempotencyHeader, maxIdempotencyKey)
+	}
+	sum, err := r.fingerprint()
+	if err != nil {
+		return IdempotencyKey{}, err
+	}
+	now := a.Now()
+	return IdempotencyKey{
+		Workspace: r.who.Workspace, Client: r.who.ClientID, Key: key, Route: r.route.Method + " " + r.route.Path,
+		BodyHash: sum, Now: now, Expires: now.Add(IdempotencyLifetime),
+	}, nil
+}
+
+// fingerprint is a digest of what must be the same in a repeat: path, query
+// and body, or the length of a body that is streamed and not known yet.
+func (r *call) fingerprint() (string, error) {
+	h := sha256.New()
+	_, _ = io.WriteString(h, r.Request.URL.EscapedPath()+"\n"+r.query.Encode()+"\n") // a hash takes everything
+	if r.route.maxBody == streamed {
+		_, _ = fmt.Fprintf(h, "length %d", r.Request.ContentLength)
+		return hex.EncodeToString(h.Sum(nil)), nil
+	}
+	body, err := r.body()
+	if err != nil {
+		return "", err
+	}
+	_, _ = h.Write(body)
+	return hex.EncodeToString(h.Sum(nil)), nil
+}

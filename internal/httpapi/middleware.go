@@ -1,0 +1,151 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/celonis-connector/connector/internal/fault"
+	"github.com/gin-gonic/gin"
+	"github.com/google/uuid"
+)
+
+const (
+	requestIDHeader = "X-Request-Id"
+	exchangeKey     = "httpapi.exchange"
+	maxRequestID    = 64
+)
+
+// exchange is what is logged of a request once it is answered.
+type exchange struct {
+	requestID string
+	clientID  string
+	fault     *fault.Error
+	// err is the fault as it came, with everything that wraps it.
+	err   error
+	stack []byte
+}
+
+func exchangeOf(c *gin.Context) *exchange { return c.MustGet(exchangeKey).(*exchange) }
+
+// observe names the request, and logs and counts it once it is answered. It is
+// the only place that logs a fault, with its cause.
+func (a *api) observe(c *gin.Context) {
+	started := a.Now()
+	x := &exchange{requestID: requestID(c.GetHeader(requestIDHeader))}
+	c.Set(exchangeKey, x)
+	c.Header(requestIDHeader, x.requestID)
+	defer func() {
+		took := a.Now().Sub(started)
+		a.logRequest(c, x, took)
+		if a.Observer != nil {
+			a.Observer.ObserveRequest(methodLabel(c.Request.Method), openPath(c.FullPath()), c.Writer.Status(), took)
+		}
+	}()
+	c.Next()
+}
+
+// methodLabel gives a method of HTTP, "other" for any word that a caller made up.
+func methodLabel(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch,
+		http.MethodDelete, http.MethodConnect, http.MethodOptions, http.MethodTrace:
+		return method
+	}
+	return "other"
+}
+
+// requestID takes the caller's id when it is short and plain, so that it can
+// stand in a log, and else makes one.
+func requestID(given string) string {
+	plain := strings.Trim(given, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_.:") == ""
+	if given != "" && len(given) <= maxRequestID && plain {
+		return given
+	}
+	return uuid.Must(uuid.NewV7()).String()
+}
+
+// logRequest writes the one line of a request. The query stays out: it is the
+// caller's, and may hold what they did not mean to send.
+func (a *api) logRequest(c *gin.Context, x *exchange, took time.Duration) {
+	level := levelOf(c, x)
+	if !a.Log.Enabled(c.Request.Context(), level) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("requestId", x.requestID), slog.String("method", methodLabel(c.Request.Method)),
+		slog.String("path", shorten(c.Request.URL.Path)), slog.Int("status", c.Writer.Status()),
+		slog.Int("bytes", max(c.Writer.Size(), 0)), slog.Duration("took", took), slog.String("remote", c.RemoteIP()),
+	}
+	if x.clientID != "" {
+		attrs = append(attrs, slog.String("client", x.clientID))
+	}
+	if x.fault != nil {
+		attrs = append(attrs, slog.String("code", string(x.fault.Code)), slog.String("error", x.err.Error()))
+	}
+	if x.stack != nil {
+		attrs = append(attrs, slog.String("stack", string(x.stack)))
+	}
+	a.Log.LogAttrs(context.WithoutCancel(c.Request.Context()), level, "request", attrs...)
+}
+
+func levelOf(c *gin.Context, x *exchange) slog.Level {
+	switch {
+	case c.Writer.Status() >= http.StatusInternalServerError && x.fault != nil && x.fault.Code == fault.Internal:
+		return slog.LevelError
+	case c.Writer.Status() >= http.StatusInternalServerError:
+		return slog.LevelWarn
+	case c.FullPath() == "/healthz" || c.FullPath() == "/readyz" || c.FullPath() == "/metrics":
+		return slog.LevelDebug
+	}
+	return slog.LevelInfo
+}
+
+// openPath turns "/v1/flows/:id" into "/v1/flows/{id}".
+func openPath(path string) string {
+	parts := strings.Split(path, "/")
+	for i, part := range parts {
+		if name, ok := strings.CutPrefix(part, ":"); ok {
+			parts[i] = "{" + name + "}"
+		}
+	}
+	return strings.Join(parts, "/")
+}
+
+// recover turns a panic into an internal fault; the process lives. A panic
+// after the answer has begun aborts the connection, so that the caller cannot
+// take half an answer for a whole one.
+func (a *api) recover(c *gin.Context) {
+	defer func() {
+		p := recover()
+		if p == nil {
+			return
+		}
+		if err, is := p.(error); is && errors.Is(err, http.ErrAbortHandler) {
+			panic(p)
+		}
+		exchangeOf(c).stack = debug.Stack()
+		err := fault.Wrap(fmt.Errorf("panic: %v", p), fault.Internal, "internal error")
+		if c.Writer.Written() {
+			exchangeOf(c).fault, exchangeOf(c).err = err, err
+			panic(http.ErrAbortHandler)
+		}
+		a.fail(c, err)
+	}()
+	c.Next()
+}
+
+// securityHeaders are for every answer; the docs loosen what they must.
+func securityHeaders(c *gin.Context) {
+	h := c.Writer.Header()
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	h.Set("Referrer-Policy", "no-referrer")
+	c.Next()
+}

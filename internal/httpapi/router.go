@@ -1,0 +1,67 @@
+package httpapi
+
+import (
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/celonis-connector/connector/internal/fault"
+	"github.com/celonis-connector/connector/internal/validate"
+	"github.com/gin-gonic/gin"
+)
+
+const (
+	// MaxBody bounds a JSON body, in bytes.
+	MaxBody = 1 << 20
+	// MaxRecordsBody bounds posted records, in bytes.
+	MaxRecordsBody = 16 << 20
+	// DefaultMaxFileBytes bounds an uploaded file when Deps does not, in bytes.
+	DefaultMaxFileBytes = 16 << 30
+)
+
+// api is the handlers with what they stand on.
+type api struct {
+	Deps
+	valid *validate.Validator
+	docs  http.Handler
+}
+
+// New makes the API's handler: every route of Routes, behind the middleware.
+// Its timeouts are the server's; an upload moves its own read deadline.
+func New(d Deps) http.Handler {
+	if d.Now == nil {
+		d.Now = time.Now
+	}
+	if d.Log == nil {
+		d.Log = slog.New(slog.DiscardHandler)
+	}
+	if d.MaxFileBytes <= 0 {
+		d.MaxFileBytes = DefaultMaxFileBytes
+	}
+	a := &api{Deps: d, valid: validate.New(), docs: docsHandler()}
+
+	gin.SetMode(gin.ReleaseMode)
+	engine := gin.New()
+	engine.HandleMethodNotAllowed = true
+	engine.RedirectTrailingSlash = false
+	engine.ForwardedByClientIP = false // no proxy is trusted with the caller's address
+
+	engine.Use(a.observe, a.recover, securityHeaders)
+	engine.NoRoute(func(c *gin.Context) {
+		a.fail(c, fault.New(fault.RequestNotFound, "there is no %q", shorten(c.Request.URL.Path)).WithHint("the routes are in /openapi.yaml"))
+	})
+	engine.NoMethod(func(c *gin.Context) {
+		a.fail(c, fault.New(fault.RequestMethod, "%q does not take %s", shorten(c.Request.URL.Path), methodLabel(c.Request.Method)).
+			WithHint("it takes %s", c.Writer.Header().Get("Allow")))
+	})
+	for _, route := range a.routes() {
+		engine.Handle(route.Method, ginPath(route.Path), a.serve(route))
+	}
+	return engine
+}
+
+// ginPath turns "/v1/flows/{id}" into "/v1/flows/:id".
+func ginPath(path string) string {
+	return strings.NewReplacer("{", ":", "}", "").Replace(path)
+}

@@ -1,0 +1,79 @@
+package httpapi
+
+import (
+	"net/http"
+
+	"github.com/celonis-connector/connector/internal/access"
+	"github.com/gin-gonic/gin"
+)
+
+// Route is one operation of the API.
+type Route struct {
+	Method string
+	// Path is the pattern as in OpenAPI: "/v1/flows/{id}".
+	Path string
+	// Public routes need no token.
+	Public bool
+	// Scope is what the token must carry; "" is content with any token.
+	Scope access.Scope
+	// Query names the query parameters that the route knows.
+	Query []string
+	// Idempotent routes honor an Idempotency-Key.
+	Idempotent bool
+
+	// maxBody bounds the request's body in bytes; 0 is MaxBody, streamed leaves it to the handler.
+	maxBody int64
+	// handle answers the calls of the API; plain is for routes that do not speak its language.
+	handle func(*call) (reply, error)
+	plain  gin.HandlerFunc
+}
+
+// streamed marks a body that its handler reads, bounds and hashes by itself.
+const streamed = -1
+
+// Routes lists every route, without the handlers behind them.
+func Routes() []Route { return (&api{}).routes() }
+
+// routes is the whole API: a route that is not here does not exist.
+func (a *api) routes() []Route {
+	paged := []string{"limit", "cursor"}
+	return []Route{
+		{Method: http.MethodPost, Path: "/oauth/token", Public: true, plain: a.createToken},
+		{Method: http.MethodGet, Path: "/v1/me", handle: a.getMe},
+
+		{Method: http.MethodPost, Path: "/v1/connections", Scope: access.ConnectionsWrite, Query: []string{"test"}, Idempotent: true, handle: a.createConnection},
+		{Method: http.MethodGet, Path: "/v1/connections", Scope: access.ConnectionsRead, Query: paged, handle: a.listConnections},
+		{Method: http.MethodPost, Path: "/v1/connections/test", Scope: access.ConnectionsTest, handle: a.testConnectionDraft},
+		{Method: http.MethodGet, Path: "/v1/connections/{id}", Scope: access.ConnectionsRead, handle: a.getConnection},
+		{Method: http.MethodPatch, Path: "/v1/connections/{id}", Scope: access.ConnectionsWrite, handle: a.updateConnection},
+		{Method: http.MethodDelete, Path: "/v1/connections/{id}", Scope: access.ConnectionsWrite, handle: a.deleteConnection},
+		{Method: http.MethodPost, Path: "/v1/connections/{id}/test", Scope: access.ConnectionsTest, handle: a.testConnection},
+		{Method: http.MethodGet, Path: "/v1/connections/{id}/used-by", Scope: access.ConnectionsRead, handle: a.listConnectionUsers},
+
+		{Method: http.MethodPost, Path: "/v1/flows", Scope: access.FlowsWrite, Idempotent: true, handle: a.createFlow},
+		{Method: http.MethodGet, Path: "/v1/flows", Scope: access.FlowsRead, Query: paged, handle: a.listFlows},
+		{Method: http.MethodGet, Path: "/v1/flows/{id}", Scope: access.FlowsRead, handle: a.getFlow},
+		{Method: http.MethodPatch, Path: "/v1/flows/{id}", Scope: access.FlowsWrite, handle: a.updateFlow},
+		{Method: http.MethodDelete, Path: "/v1/flows/{id}", Scope: access.FlowsWrite, handle: a.deleteFlow},
+		{Method: http.MethodPost, Path: "/v1/flows/{id}/enable", Scope: access.FlowsWrite, handle: a.enableFlow},
+		{Method: http.MethodPost, Path: "/v1/flows/{id}/disable", Scope: access.FlowsWrite, handle: a.disableFlow},
+
+		{Method: http.MethodPost, Path: "/v1/flows/{id}/runs", Scope: access.FlowsRun, Idempotent: true, handle: a.startRun},
+		{Method: http.MethodGet, Path: "/v1/flows/{id}/runs", Scope: access.FlowsRead, Query: paged, handle: a.listRuns},
+		{Method: http.MethodGet, Path: "/v1/runs/{id}", Scope: access.FlowsRead, handle: a.getRun},
+		{Method: http.MethodPost, Path: "/v1/runs/{id}/cancel", Scope: access.FlowsRun, handle: a.cancelRun},
+
+		{Method: http.MethodPost, Path: "/v1/flows/{id}/records", Scope: access.RecordsWrite, Idempotent: true, maxBody: MaxRecordsBody, handle: a.postRecords},
+		{Method: http.MethodGet, Path: "/v1/flows/{id}/errors", Scope: access.RecordsRead, Query: append([]string{"runId", "state"}, paged...), handle: a.listRecordErrors},
+
+		{Method: http.MethodPost, Path: "/v1/files", Scope: access.FlowsWrite, Idempotent: true, maxBody: streamed, handle: a.uploadFile},
+		{Method: http.MethodGet, Path: "/v1/files/{id}", Scope: access.FlowsRead, handle: a.getFile},
+
+		{Method: http.MethodGet, Path: "/healthz", Public: true, plain: a.getLiveness},
+		{Method: http.MethodGet, Path: "/readyz", Public: true, plain: a.getReadiness},
+		{Method: http.MethodGet, Path: "/metrics", Public: true, plain: a.getMetrics},
+		{Method: http.MethodGet, Path: "/openapi.yaml", Public: true, plain: a.getContract},
+		{Method: http.MethodGet, Path: "/docs", Public: true, plain: a.getDocs},
+		{Method: http.MethodGet, Path: "/docs/{asset}", Public: true, plain: a.getDocs},
+	}
+}

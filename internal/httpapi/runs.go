@@ -1,0 +1,114 @@
+package httpapi
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/celonis-connector/connector/flows"
+	"github.com/celonis-connector/connector/internal/fault"
+)
+
+type runView struct {
+	ID           string          `json:"id"`
+	FlowID       string          `json:"flowId"`
+	FlowRevision int64           `json:"flowRevision"`
+	Trigger      flows.Trigger   `json:"trigger"`
+	State        flows.State     `json:"state"`
+	HasErrors    bool            `json:"hasErrors"`
+	Attempt      int             `json:"attempt"`
+	Ledger       flows.Ledger    `json:"ledger"`
+	Bytes        int64           `json:"bytes"`
+	Chunks       int64           `json:"chunks"`
+	PushJobID    *string         `json:"pushJobId"`
+	Error        *flows.RunError `json:"error"`
+	ResumeAt     *time.Time      `json:"resumeAt"`
+	CreatedAt    time.Time       `json:"createdAt"`
+	StartedAt    *time.Time      `json:"startedAt"`
+	FinishedAt   *time.Time      `json:"finishedAt"`
+}
+
+func viewRun(r *flows.Run) runView {
+	return runView{
+		ID: r.ID, FlowID: r.FlowID, FlowRevision: r.FlowRevision, Trigger: r.Trigger, State: r.State,
+		HasErrors: r.HasErrors(), Attempt: r.Attempt, Ledger: r.Ledger, Bytes: r.Bytes, Chunks: r.Chunks,
+		PushJobID: orNull(r.PushJobID), Error: r.Error, ResumeAt: timeOrNull(r.ResumeAt),
+		CreatedAt: r.CreatedAt.UTC(), StartedAt: timeOrNull(r.StartedAt), FinishedAt: timeOrNull(r.FinishedAt),
+	}
+}
+
+func orNull(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+func timeOrNull(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}
+
+// accepted answers 202 with a run and where to follow it.
+func accepted(r *flows.Run, err error) (reply, error) {
+	if err != nil {
+		return reply{}, err
+	}
+	return reply{status: http.StatusAccepted, body: viewRun(r), location: runPath(r.ID)}, nil
+}
+
+func runPath(id string) string { return "/v1/runs/" + id }
+
+func (r *call) runID() (string, error) { return r.id(fault.RunNotFound, "run") }
+
+func (a *api) startRun(r *call) (reply, error) {
+	id, err := r.flowID()
+	if err != nil {
+		return reply{}, err
+	}
+	if err := readNothing(a, r); err != nil {
+		return reply{}, err
+	}
+	return accepted(a.Runs.StartRun(r.ctx(), r.who.Workspace, id))
+}
+
+func (a *api) listRuns(r *call) (reply, error) {
+	id, err := r.flowID()
+	if err != nil {
+		return reply{}, err
+	}
+	p, err := r.page()
+	if err != nil {
+		return reply{}, err
+	}
+	items, err := a.Runs.ListRuns(r.ctx(), r.who.Workspace, id, flows.Page{Limit: p.ask(), After: p.after})
+	if err != nil {
+		return reply{}, err
+	}
+	return listed(p, items, func(r *flows.Run) string { return r.ID }, viewRun)
+}
+
+func (a *api) getRun(r *call) (reply, error) {
+	id, err := r.runID()
+	if err != nil {
+		return reply{}, err
+	}
+	run, err := a.Runs.Run(r.ctx(), r.who.Workspace, id)
+	if err != nil {
+		return reply{}, err
+	}
+	return ok(viewRun(run))
+}
+
+func (a *api) cancelRun(r *call) (reply, error) {
+	id, err := r.runID()
+	if err != nil {
+		return reply{}, err
+	}
+	if err := readNothing(a, r); err != nil {
+		return reply{}, err
+	}
+	return accepted(a.Runs.CancelRun(r.ctx(), r.who.Workspace, id))
+}

@@ -1,0 +1,113 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"mime"
+	"net/http"
+	"strconv"
+
+	"github.com/celonis-connector/connector/internal/fault"
+	"github.com/gin-gonic/gin"
+)
+
+// answer is a reply as it goes out.
+type answer struct {
+	status int
+	header map[string]string
+	body   []byte
+}
+
+// serve makes the handler of a route: who calls and may they, what do they
+// ask, has it been answered before, and at last the handler itself.
+func (a *api) serve(route Route) gin.HandlerFunc {
+	if route.plain != nil {
+		return route.plain
+	}
+	return func(c *gin.Context) {
+		r := &call{Context: c, route: route}
+		out, err := a.answer(r)
+		if err != nil {
+			a.fail(c, err)
+			return
+		}
+		for name, value := range out.header {
+			c.Header(name, value)
+		}
+		write(c, out.status, "application/json", out.body)
+	}
+}
+
+func (a *api) answer(r *call) (*answer, error) {
+	if err := a.authorize(r); err != nil {
+		return nil, err
+	}
+	if err := r.readQuery(); err != nil {
+		return nil, err
+	}
+	r.limitBody()
+	if key := r.GetHeader(idempotencyHeader); key != "" && r.route.Idempotent {
+		return a.answerOnce(r, key)
+	}
+	return a.answerNow(r)
+}
+
+func (a *api) answerNow(r *call) (*answer, error) {
+	rep, err := r.route.handle(r)
+	if err != nil {
+		return nil, err
+	}
+	return rep.answer()
+}
+
+// answer makes the bytes and headers of a reply.
+func (rep reply) answer() (*answer, error) {
+	out := &answer{status: rep.status, header: map[string]string{}}
+	if rep.location != "" {
+		out.header["Location"] = rep.location
+	}
+	if rep.revision != 0 {
+		out.header["ETag"] = etag(rep.revision)
+	}
+	if rep.body == nil {
+		return out, nil
+	}
+	var err error
+	out.body, err = encode(rep.body)
+	return out, err
+}
+
+// encode writes JSON without escapes for HTML, which nobody embeds it in.
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, fault.Wrap(err, fault.Internal, "the answer cannot be written")
+	}
+	return b.Bytes(), nil
+}
+
+// write sends an answer; without a body it has no Content-Type.
+func write(c *gin.Context, status int, contentType string, body []byte) {
+	if len(body) == 0 {
+		c.Status(status)
+		c.Writer.WriteHeaderNow()
+		return
+	}
+	c.Header("Content-Type", contentType)
+	c.Header("Content-Length", strconv.Itoa(len(body)))
+	c.Status(status)
+	_, _ = c.Writer.Write(body) // a caller that has gone needs no answer
+}
+
+func ok(body any) (reply, error) { return reply{status: http.StatusOK, body: body}, nil }
+
+// parseMediaType gives a media type, in lower case, and its charset; "" when there is none.
+func parseMediaType(header string) (media, charset string) {
+	media, params, err := mime.ParseMediaType(header)
+	if err != nil {
+		return "", ""
+	}
+	return media, params["charset"]
+}

@@ -1,0 +1,72 @@
+// Package scheduler finds runs that are due and that nobody works on, and
+// pushes them to the queue: waiting runs whose time has come, runs whose push
+// to the queue was lost, and runs whose worker died. Any number of schedulers
+// may sweep at once; a run pushed twice is claimed once.
+package scheduler
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/celonis-connector/connector/flows"
+)
+
+const (
+	// sweepBatch bounds the runs of one sweep.
+	sweepBatch = 200
+	// repush is how long a queued run's push is trusted before it is repeated.
+	repush = 30 * time.Second
+)
+
+// Scheduler sweeps.
+type Scheduler struct {
+	Store flows.SweepStore
+	Queue flows.Queue
+	Now   func() time.Time
+	// Every is the pause between two sweeps.
+	Every time.Duration
+	Log   *slog.Logger
+	// Report hears the outcome of each sweep; the health does.
+	Report func(error)
+}
+
+// Run sweeps until ctx ends.
+func (s *Scheduler) Run(ctx context.Context) error {
+	ticker := time.NewTicker(s.Every)
+	defer ticker.Stop()
+	for {
+		err := s.Sweep(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		s.Report(err)
+		if err != nil {
+			s.Log.ErrorContext(ctx, "the sweep for due runs failed", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+// Sweep pushes every due run once.
+func (s *Scheduler) Sweep(ctx context.Context) error {
+	for {
+		now := s.Now()
+		ids, err := s.Store.DueRuns(ctx, now, now.Add(-repush), sweepBatch)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			if err := s.Queue.Push(ctx, id); err != nil {
+				return err
+			}
+		}
+		if len(ids) < sweepBatch {
+			return nil
+		}
+	}
+}

@@ -1,0 +1,158 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"slices"
+	"time"
+
+	"github.com/celonis-connector/connector/flows"
+	"github.com/celonis-connector/connector/internal/fault"
+)
+
+// held is true of the run that a worker still holds (I2); $1 to $3 are the token's members.
+const held = "workspace = $1 AND id = $2 AND fence = $3 AND state = 'running'"
+
+func lost(t flows.Token) *fault.Error {
+	return fault.New(fault.RunLeaseLost, "run %q is not held with fence %d", t.RunID, t.Fence)
+}
+
+// The right sides read the row as it was: a run that was running has a worker that died.
+const claimRun = `UPDATE runs SET
+	failures = failures + CASE WHEN state = 'running' THEN 1 ELSE 0 END,
+	state = 'running', fence = fence + 1, attempt = attempt + 1,
+	worker = $2, lease_until = $4, resume_at = 0, queued_at = 0, error = NULL,
+	started_at = CASE WHEN started_at = 0 THEN $3 ELSE started_at END, updated_at = $3
+	WHERE id = $1 AND (state = 'queued' OR (state = 'waiting' AND resume_at <= $3)
+		OR (state = 'running' AND lease_until <= $3))
+	RETURNING ` + runColumns
+
+// ClaimRun implements flows.WorkStore. A run whose cancel was asked for while
+// its worker died is given out too, with CancelRequested, so that it is settled.
+func (s *Store) ClaimRun(ctx context.Context, runID string, c flows.Claim) (_ *flows.Run, err error) {
+	defer s.explain(&err, "ClaimRun")
+	run, found, err := first(ctx, s.write, scanRun, q(claimRun, runID, c.Worker, micros(c.Now), micros(c.Until)))
+	if err != nil {
+		return nil, err
+	}
+	if found {
+		return &run, nil
+	}
+	state, err := one(ctx, s.read, scanText, q("SELECT state FROM runs WHERE id = $1", runID), noRun(runID))
+	if err != nil {
+		return nil, err
+	}
+	return nil, fault.New(fault.RunStateConflict, "run %q is %s and cannot be claimed now", runID, *state)
+}
+
+// ExtendRun implements flows.WorkStore.
+func (s *Store) ExtendRun(ctx context.Context, t flows.Token, until time.Time) (cancelRequested bool, err error) {
+	defer s.explain(&err, "ExtendRun")
+	scan := func(r row) (asked bool, err error) { return asked, r.Scan(&asked) }
+	asked, err := one(ctx, s.write, scan,
+		q("UPDATE runs SET lease_until = $4 WHERE "+held+" RETURNING cancel_requested", t.Workspace, t.RunID, t.Fence, micros(until)),
+		lost(t))
+	if err != nil {
+		return false, err
+	}
+	return *asked, nil
+}
+
+const saveCheckpoint = `UPDATE runs SET checkpoint = $4,
+	failures = CASE WHEN cursor_text <> $5 THEN 0 ELSE failures END, cursor_text = $5,
+	records_read = $6, records_filtered = $7, records_pushed = $8, records_errored = $9,
+	bytes = $10, chunks = $11, push_job_id = $12, updated_at = $13
+	WHERE ` + held + ` RETURNING flow_id`
+
+// SaveCheckpoint implements flows.WorkStore. It fills what is empty of the
+// errors: id, state and time, and takes workspace, flow and run from the token.
+func (s *Store) SaveCheckpoint(ctx context.Context, t flows.Token, c flows.Checkpoint, errors []flows.RecordError) (err error) {
+	defer s.explain(&err, "SaveCheckpoint")
+	text, err := jsonText(c)
+	if err != nil {
+		return err
+	}
+	now := s.now()
+	save := q(saveCheckpoint, t.Workspace, t.RunID, t.Fence, text, string(c.Source), c.Ledger.Read, c.Ledger.Filtered,
+		c.Ledger.Pushed, c.Ledger.Errored, c.Bytes, c.Chunks, c.PushJobID, micros(now))
+	if len(errors) == 0 {
+		_, err = one(ctx, s.write, scanText, save, lost(t))
+		return err
+	}
+	return s.inTx(ctx, func(tx *sql.Tx) error {
+		flowID, err := one(ctx, tx, scanText, save, lost(t))
+		if err != nil {
+			return err
+		}
+		return insertErrors(ctx, tx, errorBatch{token: t, flowID: *flowID, errors: errors, now: now})
+	})
+}
+
+// A run whose cancel was asked for must not wait or queue again: nobody would settle it.
+const settleRun = `UPDATE runs SET
+	state = CASE WHEN cancel_requested AND $4 IN ('queued', 'waiting') THEN 'canceled' ELSE $4 END,
+	error = CASE WHEN cancel_requested AND $4 IN ('queued', 'waiting') THEN NULL ELSE $5 END,
+	resume_at = CASE WHEN cancel_requested THEN 0 ELSE CAST($6 AS BIGINT) END,
+	finished_at = CASE WHEN $4 IN ('queued', 'waiting') AND NOT cancel_requested THEN finished_at ELSE $7 END,
+	attempt = attempt - $8, failures = failures + $9,
+	records_read = COALESCE($10, records_read), records_filtered = COALESCE($11, records_filtered),
+	records_pushed = COALESCE($12, records_pushed), records_errored = COALESCE($13, records_errored),
+	lease_until = 0, queued_at = 0, updated_at = $7
+	WHERE ` + held + ` RETURNING state`
+
+// SettleRun implements flows.WorkStore. A run that succeeded drops the record
+// batches it held, one that failed or was canceled gives them back. An attempt
+// that would have the run wait or queue ends it when its cancel was asked for.
+// Fault RunStateConflict when a running run may not go to the state.
+func (s *Store) SettleRun(ctx context.Context, t flows.Token, e flows.Settlement) (err error) {
+	defer s.explain(&err, "SettleRun")
+	if e.State == flows.Running || !flows.MayMove(flows.Running, e.State) {
+		return fault.New(fault.RunStateConflict, "an attempt cannot end as %q", e.State)
+	}
+	settle, err := settlement(t, e)
+	if err != nil {
+		return err
+	}
+	return s.inTx(ctx, func(tx *sql.Tx) error {
+		state, err := one(ctx, tx, scanText, settle, lost(t))
+		if err != nil {
+			return err
+		}
+		switch flows.State(*state) {
+		case flows.Succeeded:
+			_, err = exec(ctx, tx, q("DELETE FROM record_batches WHERE run_id = $1", t.RunID))
+		case flows.Failed, flows.Canceled:
+			err = releaseBatches(ctx, tx, t.RunID)
+		}
+		return err
+	})
+}
+
+func settlement(t flows.Token, e flows.Settlement) (query, error) {
+	if e.Error != nil {
+		storable := *e.Error
+		storable.Message = clean(storable.Message)
+		e.Error = &storable
+	}
+	runError, err := optionalText(e.Error)
+	if err != nil {
+		return query{}, err
+	}
+	var resumeAt time.Time
+	if e.State == flows.Waiting {
+		resumeAt = e.ResumeAt
+	}
+	counters := make([]any, 4)
+	if l := e.Ledger; l != nil {
+		counters = []any{l.Read, l.Filtered, l.Pushed, l.Errored}
+	}
+	return q(settleRun, slices.Concat([]any{t.Workspace, t.RunID, t.Fence, e.State, runError, micros(resumeAt), micros(e.Now),
+		count(!e.CountAttempt), count(e.CountFailure)}, counters)...), nil
+}
+
+func count(yes bool) int64 {
+	if yes {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,252 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"runtime/debug"
+	"time"
+
+	"github.com/celonis-connector/connector/flows"
+	"github.com/celonis-connector/connector/internal/engine"
+	"github.com/celonis-connector/connector/internal/fault"
+)
+
+// Do makes one attempt of a claimed run and settles its row. extend keeps
+// alive whatever else holds the run. When another worker has taken the run
+// meanwhile nothing is written (I2) and the settlement is empty.
+func (w *Worker) Do(ctx context.Context, r *flows.Run, extend func(context.Context) error) flows.Settlement {
+	started := w.Now()
+	w.Observer.RunStarted(r)
+	log := w.Log.With("run", r.ID, "flow", r.FlowID, "attempt", r.Attempt)
+	log.InfoContext(ctx, "run started")
+
+	actx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cancel(nil)
+	stop := context.AfterFunc(ctx, func() { cancel(fault.New(fault.RunReleased, "the worker is stopping")) })
+	defer stop()
+	h := &held{cancel: cancel}
+	w.hold(r.ID, h)
+	defer w.release(r.ID)
+	beating := make(chan struct{})
+	go func() { defer close(beating); w.heartbeat(actx, r, cancel, extend) }()
+
+	ledger, err := w.attempt(actx, r, &h.progress)
+	if cause := context.Cause(actx); cause != nil && isStop(cause) && err != nil {
+		err = cause
+	}
+	cancel(nil)
+	<-beating
+
+	s := w.settlement(r, ledger, err)
+	if s.State == "" {
+		log.WarnContext(ctx, "run was taken over by another worker")
+		return s
+	}
+	if !w.settle(ctx, r, s) {
+		return flows.Settlement{}
+	}
+	took := w.Now().Sub(started)
+	w.Observer.RunSettled(r, s, took)
+	if s.State == flows.Failed {
+		log.ErrorContext(ctx, "run failed", "error", err, "took", took)
+	} else {
+		log.InfoContext(ctx, "run settled", "state", s.State, "reason", err, "took", took)
+	}
+	return s
+}
+
+func (w *Worker) hold(id string, h *held) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.running[id] = h
+}
+
+func (w *Worker) release(id string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.running, id)
+}
+
+// attempt lets the engine do the run; a panic becomes a fault.
+func (w *Worker) attempt(ctx context.Context, r *flows.Run, progress *engine.Progress) (ledger flows.Ledger, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fault.Wrap(fmt.Errorf("%v\n%s", p, debug.Stack()), fault.RunPanic, "the run broke on an unforeseen record or answer")
+		}
+	}()
+	if r.CancelRequested {
+		w.abort(ctx, r)
+		return flows.Ledger{}, errCanceled()
+	}
+	f, err := w.Store.FlowRevision(ctx, r.Workspace, r.FlowID, r.FlowRevision)
+	if err != nil {
+		return flows.Ledger{}, err
+	}
+	source, err := w.Endpoints.Source(f, r.Token())
+	if err != nil {
+		return flows.Ledger{}, err
+	}
+	sink, err := w.Endpoints.Sink(ctx, f)
+	if err != nil {
+		return flows.Ledger{}, err
+	}
+	j := &tokenJournal{store: w.Store, token: r.Token(), jobID: r.Checkpoint.PushJobID, submitted: r.Checkpoint.Submitted}
+	ledger, err = w.Engine.Run(ctx, engine.Job{
+		Source: source, Sink: sink, Journal: j, Rules: f.Mapping, Keys: f.Import.Keys,
+		MaxErrors: *f.MaxErrors, Checkpoint: r.Checkpoint, Progress: progress,
+	})
+	if err != nil && j.jobID != "" && !j.submitted && w.isOver(ctx, r, err) {
+		w.drop(ctx, r, sink, j.jobID)
+	}
+	return ledger, err
+}
+
+// isOver reports whether no later attempt will use the push job of this one.
+func (w *Worker) isOver(ctx context.Context, r *flows.Run, err error) bool {
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	s := w.settlement(r, flows.Ledger{}, err)
+	return s.State == flows.Failed || s.State == flows.Canceled
+}
+
+// abort drops the push job of a run that nobody will finish.
+func (w *Worker) abort(ctx context.Context, r *flows.Run) {
+	if r.Checkpoint.PushJobID == "" || r.Checkpoint.Submitted {
+		return
+	}
+	f, err := w.Store.FlowRevision(ctx, r.Workspace, r.FlowID, r.FlowRevision)
+	if err != nil {
+		return
+	}
+	if sink, err := w.Endpoints.Sink(ctx, f); err == nil {
+		w.drop(ctx, r, sink, r.Checkpoint.PushJobID)
+	}
+}
+
+// drop deletes a push job that was never executed. It is a courtesy: nothing
+// of such a job is visible (I3).
+func (w *Worker) drop(ctx context.Context, r *flows.Run, sink engine.Sink, jobID string) {
+	ctx, cancel := afterlife(ctx)
+	defer cancel()
+	if err := sink.Abort(ctx, jobID); err != nil {
+		w.Log.WarnContext(ctx, "an unused push job stays behind in Celonis", "run", r.ID, "pushJob", jobID, "error", err)
+	}
+}
+
+// heartbeat extends the lease while the attempt lasts, and ends the attempt
+// when the run is another worker's or was canceled. While the database does
+// not answer, the attempt goes on for as long as its lease holds.
+func (w *Worker) heartbeat(ctx context.Context, r *flows.Run, cancel context.CancelCauseFunc, extend func(context.Context) error) {
+	until := r.LeaseUntil
+	ticker := time.NewTicker(w.Lease / 4)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		next := w.Now().Add(w.Lease)
+		canceled, err := w.Store.ExtendRun(ctx, r.Token(), next)
+		switch {
+		case err == nil && canceled:
+			cancel(errCanceled())
+			return
+		case err == nil:
+			until = next
+			if err := extend(ctx); err != nil && ctx.Err() == nil {
+				w.Log.DebugContext(ctx, "the queue's lease could not be extended", "run", r.ID, "error", err)
+			}
+		case fault.Has(err, fault.RunLeaseLost), w.Now().After(until):
+			cancel(fault.Wrap(err, fault.RunLeaseLost, "the lease is over"))
+			return
+		}
+	}
+}
+
+// settlement turns an attempt's end into the row's.
+func (w *Worker) settlement(r *flows.Run, ledger flows.Ledger, err error) flows.Settlement {
+	s := flows.Settlement{Now: w.Now(), Ledger: &ledger, CountAttempt: true}
+	if err == nil {
+		s.State = flows.Succeeded
+		return s
+	}
+	switch fault.CodeOf(err) {
+	case fault.RunLeaseLost:
+		return flows.Settlement{}
+	case fault.RunReleased:
+		return flows.Settlement{State: flows.Queued, Now: s.Now}
+	}
+	s.Error, s.Ledger = flows.RunErrorOf(err), &flows.Ledger{}
+	if fault.Has(err, fault.RunCanceled) {
+		s.State = flows.Canceled
+		return s
+	}
+	switch fault.RetryOf(err) {
+	case fault.Wait:
+		at := fault.From(err).ResumeAt
+		if !at.After(s.Now) {
+			at = s.Now.Add(firstRetry)
+		}
+		return flows.Settlement{State: flows.Waiting, Error: s.Error, ResumeAt: at, Now: s.Now}
+	case fault.Later:
+		if r.Failures+1 < flows.MaxFailures {
+			return flows.Settlement{
+				State: flows.Waiting, Error: s.Error, ResumeAt: s.Now.Add(retryPause(r.Failures)),
+				CountAttempt: true, CountFailure: true, Now: s.Now,
+			}
+		}
+		s.CountFailure = true
+		s.Error.Hint = fmt.Sprintf("%d attempts in a row got no further; start the flow again once the cause is gone. %s", flows.MaxFailures, s.Error.Hint)
+	}
+	s.State = flows.Failed
+	return s
+}
+
+const (
+	// firstRetry and maxRetry bound the growing wait between two attempts.
+	firstRetry, maxRetry = time.Second, 5 * time.Minute
+)
+
+// retryPause grows with the failures in a row, with full jitter above half.
+func retryPause(failures int) time.Duration {
+	d := min(firstRetry<<min(failures, 16), maxRetry)
+	return d/2 + rand.N(d/2+1)
+}
+
+// settle writes the settlement, and tries again for as long as the lease lasts
+// while the database does not answer. It reports whether the row has it.
+func (w *Worker) settle(ctx context.Context, r *flows.Run, s flows.Settlement) bool {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.Lease)
+	defer cancel()
+	for try := 0; ; try++ {
+		err := w.Store.SettleRun(ctx, r.Token(), s)
+		if err == nil {
+			return true
+		}
+		if fault.Has(err, fault.RunLeaseLost) || ctx.Err() != nil {
+			w.Log.WarnContext(ctx, "a run could not be settled; another attempt will", "run", r.ID, "error", err)
+			return false
+		}
+		pause(ctx, retryPause(try)/4)
+	}
+}
+
+// tokenJournal saves checkpoints under the worker's token (I2).
+type tokenJournal struct {
+	store     Store
+	token     flows.Token
+	jobID     string
+	submitted bool
+}
+
+// Save implements engine.Journal; the engine calls it one at a time.
+func (j *tokenJournal) Save(ctx context.Context, c flows.Checkpoint, errors []flows.RecordError) error {
+	if err := j.store.SaveCheckpoint(ctx, j.token, c, errors); err != nil {
+		return err
+	}
+	j.jobID, j.submitted = c.PushJobID, c.Submitted
+	return nil
+}
