@@ -36,37 +36,25 @@ type Domain struct {
 // DomainPolicy says which hosts a connection may name: teams under
 // celonis.cloud and the endpoints that the operator allows.
 type DomainPolicy struct {
-	// schemes gives the scheme of each allowed host or host:port.
-	schemes map[string]string
+	// endpoints holds scheme://host, or scheme://host:port where the port is not the scheme's own.
+	endpoints map[string]bool
 }
 
 // NewDomainPolicy makes a policy from the operator's allowed endpoints, each of
 // the form http(s)://host or http(s)://host:port. A malformed entry is fault
-// EgressRefused.
+// EgressAllowList.
 func NewDomainPolicy(allowed []string) (*DomainPolicy, error) {
-	p := &DomainPolicy{schemes: make(map[string]string, len(allowed))}
-	for _, entry := range allowed {
-		scheme, host, err := parseAllowed(entry)
-		if err != nil {
-			return nil, err
+	p := &DomainPolicy{endpoints: make(map[string]bool, len(allowed))}
+	for i, entry := range allowed {
+		u, err := url.Parse(strings.ToLower(strings.TrimSpace(entry)))
+		if err != nil || u.Hostname() == "" || (u.Scheme != "http" && u.Scheme != "https") ||
+			u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" || strings.Contains(u.Host, "*") {
+			// The entry is not repeated: there may be credentials in it.
+			return nil, fault.New(fault.EgressAllowList, "entry %d of the allowed endpoints is not of the form http(s)://host:port", i+1)
 		}
-		if was, ok := p.schemes[host]; ok && was != scheme {
-			return nil, fault.New(fault.EgressRefused, "the allowed endpoint %q is given with both http and https", host)
-		}
-		p.schemes[host] = scheme
+		p.endpoints[u.Scheme+"://"+withoutDefaultPort(u.Scheme, u.Host)] = true
 	}
 	return p, nil
-}
-
-func parseAllowed(entry string) (scheme, host string, err error) {
-	u, perr := url.Parse(strings.ToLower(strings.TrimSpace(entry)))
-	if perr != nil || u.Hostname() == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		return "", "", fault.New(fault.EgressRefused, "the allowed endpoint %q is not of the form http(s)://host:port", clip(entry))
-	}
-	if u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" || strings.Contains(u.Host, "*") {
-		return "", "", fault.New(fault.EgressRefused, "the allowed endpoint for %q must be scheme, host and port only", clip(u.Hostname()))
-	}
-	return u.Scheme, withoutDefaultPort(u.Scheme, u.Host), nil
 }
 
 func withoutDefaultPort(scheme, host string) string {
@@ -90,9 +78,9 @@ func (p *DomainPolicy) Parse(input string) (Domain, error) {
 	}
 	pool := poolInPath(rest)
 	if allowed, host, ok := p.allowed(authority); ok {
-		if scheme != "" && scheme != allowed {
-			return Domain{}, refuseDomain("the endpoint %q is allowed over %s only", host, allowed).
-				WithHint("write the domain without %q", scheme+"://")
+		if scheme == "https" && allowed == "http" {
+			return Domain{}, refuseDomain("the endpoint %q is allowed over plain http only", host).
+				WithHint("write the domain without \"https://\" if the key may go there unencrypted")
 		}
 		return Domain{Host: host, BaseURL: allowed + "://" + host, PoolID: pool}, nil
 	}
@@ -103,11 +91,12 @@ func (p *DomainPolicy) Parse(input string) (Domain, error) {
 	return Domain{Host: host, BaseURL: "https://" + host, PoolID: pool}, nil
 }
 
-// allowed finds the operator's entry for an authority. A default port may be written or left out.
+// allowed finds the operator's entry for an authority. A default port may be
+// written or left out; of two entries the one with https counts.
 func (p *DomainPolicy) allowed(authority string) (scheme, host string, ok bool) {
 	for _, s := range []string{"https", "http"} {
 		h := withoutDefaultPort(s, authority)
-		if p.schemes[h] == s {
+		if p.endpoints[s+"://"+h] {
 			return s, h, true
 		}
 	}

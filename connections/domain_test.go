@@ -93,7 +93,7 @@ func TestParseRefusals(t *testing.T) {
 		{strings.Repeat("a", 64) + ".eu-1.celonis.cloud", "longer than 63"},
 		{strings.Repeat("a.", 200) + "celonis.cloud", "longer than 253"},
 		{strings.Repeat("a", 3000), "longer than 2048"},
-		{"https://127.0.0.1:9000", "over http only"},
+		{"https://127.0.0.1:9000", "over plain http only"},
 	} {
 		_, err := p.Parse(c.input)
 		require.Error(t, err, c.input)
@@ -109,10 +109,14 @@ func TestNewDomainPolicyRefusesMalformedEntries(t *testing.T) {
 	t.Parallel()
 	for _, entry := range []string{"", "localhost:80", "ftp://x", "http://", "http://u:p@h:1", "http://h:1/path", "http://h?x", "https://*.example.com", "http://h:port"} {
 		_, err := connections.NewDomainPolicy([]string{entry})
-		require.True(t, fault.Has(err, fault.EgressRefused), entry)
+		require.True(t, fault.Has(err, fault.EgressAllowList), entry)
 	}
-	_, err := connections.NewDomainPolicy([]string{"http://h:1", "https://h:1"})
-	require.ErrorContains(t, err, "both http and https")
+	_, err := connections.NewDomainPolicy([]string{"https://ok", "ftp://user:hunter2@h"})
+	require.ErrorContains(t, err, "entry 2")
+	require.NotContains(t, err.Error(), "hunter2")
+	both, err := policy(t, "http://h", "https://h").Parse("http://h")
+	require.NoError(t, err)
+	require.Equal(t, "https://h", both.BaseURL)
 }
 
 func TestParsePoolID(t *testing.T) {

@@ -110,7 +110,8 @@ type Rule struct {
 	// absent is found from a sample with room.
 	Length int `json:"length,omitempty" validate:"min=0,max=65000"`
 	// Format is the layout of dates and times in the source, in Java's letters
-	// ("dd.MM.yyyy HH:mm:ss"); absent is ISO 8601 in its usual forms.
+	// ("dd.MM.yyyy HH:mm:ss"); absent is ISO 8601 in its usual forms. For numbers,
+	// "comma" reads a decimal comma.
 	Format string `json:"format,omitempty" validate:"max=64"`
 	// Default stands in for a null, in the column's type.
 	Default *Scalar `json:"default,omitempty"`

@@ -40,7 +40,8 @@ func (p *Plan) NewApplier() *Applier {
 // the records, with positions relative to the block. raw.Bad is left alone.
 //
 // out is a batch of the plan's schema made by columns.NewBatch. All bytes are
-// copied, so raw may be reused. Good records allocate nothing once out has
+// copied, so raw may be reused; a batch holds up to 4 GiB of text a column.
+// Good records allocate nothing once out has
 // grown to its size.
 func (a *Applier) Apply(raw *columns.Raw, out *columns.Batch, errs []columns.RecordError) []columns.RecordError {
 	a.resolve(raw.Names)

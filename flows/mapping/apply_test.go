@@ -146,14 +146,14 @@ func TestLedgerBalances(t *testing.T) {
 	for i, rule := range rules {
 		single[i] = compile(t, mapping.Options{}, rule)
 	}
-	values_ := rapid.SampledFrom([]string{"", "1", "x", "2.5", "2024-05-01", "toolong", `{"a":1}`, "1400-01-01"})
+	contents := rapid.SampledFrom([]string{"", "1", "x", "2.5", "2024-05-01", "toolong", `{"a":1}`, "1400-01-01"})
 	kinds := rapid.SampledFrom([]columns.Kind{columns.Null, columns.Text, columns.Text, columns.Text, columns.Number, columns.Bool, columns.JSON})
 	rapid.Check(t, func(t *rapid.T) {
 		names := []string{"S", "I", "F", "D"}
 		records := make([][]cell, rapid.IntRange(0, 12).Draw(t, "rows"))
 		for r := range records {
 			for c := range names {
-				records[r] = append(records[r], cell{kinds.Draw(t, fmt.Sprint("kind", r, c)), values_.Draw(t, fmt.Sprint("value", r, c))})
+				records[r] = append(records[r], cell{kinds.Draw(t, fmt.Sprint("kind", r, c)), contents.Draw(t, fmt.Sprint("value", r, c))})
 			}
 		}
 		out, errs := apply(plan, block(names, records...))
@@ -205,6 +205,29 @@ func TestAppliersShareAPlan(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+func TestMessages(t *testing.T) {
+	t.Parallel()
+	rows := []struct {
+		rule flows.Rule
+		in   cell
+		want string
+	}{
+		{flows.Rule{Type: "date"}, text("2024-05-01T12:00"), `value "2024-05-01T12:00" of field "f" has a time of day, and column "F" keeps only the day; its rule may take the type datetime or a format`},
+		{flows.Rule{Type: "boolean"}, text("\x00\n"), `value "\x00\n" of field "f" is not a boolean`},
+		{flows.Rule{Type: "time"}, nested("[]"), `value "[]" of field "f" is not a time`},
+		{flows.Rule{From: "/f/a"}, text("flat"), `value "flat" on the way to field "/f/a" is neither a JSON object nor an array`},
+	}
+	for _, row := range rows {
+		row.rule.To = "F"
+		if row.rule.From == "" {
+			row.rule.From = "f"
+		}
+		_, errs := apply(compile(t, mapping.Options{}, row.rule), block([]string{"f"}, []cell{row.in}))
+		require.Len(t, errs, 1)
+		require.Equal(t, row.want, errs[0].Message)
+	}
 }
 
 // TestReceiptLog infers a real event log and takes all of it.

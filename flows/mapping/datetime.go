@@ -82,11 +82,14 @@ func parseDate(b []byte, kind columns.Kind) (int64, verdict) {
 	}
 	if len(rest) > 0 {
 		clock, rest, ok := isoClock(rest[1:])
-		if !ok || clock != 0 {
+		if !ok {
 			return 0, wrongType
 		}
 		if _, ok = isoOffset(rest); !ok {
 			return 0, wrongType
+		}
+		if clock != 0 {
+			return 0, notMidnight
 		}
 	}
 	return calendarDay(days)

@@ -113,6 +113,7 @@ func TestDate(t *testing.T) {
 		{in: text("12024-05-01"), code: fault.ValueOutOfRange},
 		{in: text("2024-05-01T12:00:00Z"), code: fault.ValueType},
 		{in: text("2024-05-01T00:00:00Q"), code: fault.ValueType},
+		{in: text("2024-05-01T99:00:00"), code: fault.ValueType},
 		{in: text("2024-02-30"), code: fault.ValueType},
 		{in: text("01.05.2024"), code: fault.ValueType},
 		{in: number("0"), code: fault.ValueType},

@@ -23,11 +23,11 @@ type InferOptions struct {
 }
 
 // Infer makes a rule for every name, with the type that all values of the
-// sample share, and String when they share none or there are none. Numbers
-// with leading zeros, a plus sign or more than 64 bits stay text, as do 0, 1,
-// yes and no as booleans are only true and false. A column that mixes dates
-// and datetimes is a DateTime, integers and floats a Float, unless an integer
-// is too long to be exact in one. Lengths are as Lengths says.
+// sample share, and String when they share none or there are none. Digits with
+// leading zeros, a plus sign or more than 64 bits stay text, and only true and
+// false are booleans. A column that mixes dates and datetimes is a DateTime;
+// one that mixes integers and floats is a Float, unless an integer is too long
+// to be exact in one. Lengths are as Lengths says.
 //
 // Names that Celonis cannot tell apart are a mapping.columns_collide fault.
 func Infer(names []string, sample []*columns.Raw, opt InferOptions) ([]flows.Rule, error) {
@@ -176,7 +176,7 @@ func (p *profile) typesOf(b []byte, kind columns.Kind) typeSet {
 // numberTypes tells an integer by how it is written; one that is not exact in
 // a float64 is no Float.
 func numberTypes(b []byte) typeSet {
-	if bytes.IndexAny(b, ".eE") >= 0 {
+	if bytes.ContainsAny(b, ".eE") {
 		if _, is := float(b); is == good {
 			return setOf(columns.Float)
 		}

@@ -11,12 +11,13 @@ import (
 type verdict uint8
 
 const (
-	good       verdict = iota
-	absent             // empty or blank text: no value
-	wrongType          // not of the column's type
-	outOfRange         // of the type, but not to be kept
-	tooLong            // longer than the column's declared length
-	notNested          // not the JSON object or array that a JSON Pointer goes into
+	good        verdict = iota
+	absent              // empty or blank text: no value
+	wrongType           // not of the column's type
+	outOfRange          // of the type, but not to be kept
+	tooLong             // longer than the column's declared length
+	notMidnight         // a date and a time of day, for a date
+	notNested           // not the JSON object or array that a JSON Pointer goes into
 )
 
 // formatComma is the Rule.Format of numbers with a decimal comma.

@@ -44,6 +44,9 @@ func (c *column) complaint(value []byte, is verdict) (fault.Code, string) {
 		return fault.ValueRequired, fmt.Sprintf("field %q has no value, and column %q requires one", field, c.field.Name)
 	case outOfRange:
 		return fault.ValueOutOfRange, fmt.Sprintf("value %q of field %q is %s", shorten(value), field, beyond(t))
+	case notMidnight:
+		return fault.ValueType, fmt.Sprintf("value %q of field %q has a time of day, and column %q keeps only the day; its rule may take the type datetime or a format",
+			shorten(value), field, c.field.Name)
 	case notNested:
 		return fault.ValueType, fmt.Sprintf("value %q on the way to field %q is neither a JSON object nor an array", shorten(value), field)
 	}

@@ -101,11 +101,10 @@ func (c *Client) send(ctx context.Context, k call) (*reply, error) {
 	if err != nil {
 		return nil, c.transportFault(ctx, err)
 	}
-	r := &reply{method: k.method, path: k.path, status: res.StatusCode, header: res.Header, body: body}
-	if res.Request != nil {
-		r.requestID = res.Request.Header.Get(requestIDHeader)
-	}
-	return r, nil
+	return &reply{
+		method: k.method, path: k.path, requestID: res.Request.Header.Get(requestIDHeader),
+		status: res.StatusCode, header: res.Header, body: body,
+	}, nil
 }
 
 func (c *Client) request(ctx context.Context, k call) (*http.Request, error) {

@@ -39,7 +39,13 @@ func (t *identifying) RoundTrip(r *http.Request) (*http.Response, error) {
 	r.Header.Set(requestIDHeader, uuid.NewString())
 	r.Header.Set("User-Agent", t.userAgent)
 	r.Header.Set("Accept", "application/json, application/problem+json;q=0.9, */*;q=0.5")
-	return t.next.RoundTrip(r)
+	res, err := t.next.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	// What comes back names the request as it was before it got the key.
+	res.Request = r
+	return res, nil
 }
 
 // errAnswerTooLong says that an answer went over maxAnswer.

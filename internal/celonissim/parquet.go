@@ -28,7 +28,19 @@ type parquetFile struct {
 	leaves []leaf
 }
 
-func openParquet(r io.ReaderAt, size int64) (chunkFile, error) {
+// maxExpectedRows bounds the memory that a footer can ask for before a value was read.
+const maxExpectedRows = 4 << 20
+
+// corrupt turns a panic into an error: the library panics on some broken
+// files, and a bad chunk must end its job only.
+func corrupt(err *error) {
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("not a readable Parquet file: %v", r)
+	}
+}
+
+func openParquet(r io.ReaderAt, size int64) (_ chunkFile, err error) {
+	defer corrupt(&err)
 	f, err := parquet.OpenFile(r, size,
 		parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true), parquet.ReadBufferSize(parquetReadBuffer))
 	if err != nil {
@@ -122,14 +134,9 @@ func (p *parquetFile) parts(pl *plan, targets []int) []partReader {
 }
 
 func (p *parquetFile) readGroup(pl *plan, targets []int, group parquet.RowGroup, emit func(*segment) error) (err error) {
-	// The reader panics on some corrupt pages; a bad chunk must end its job only.
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("corrupt Parquet page: %v", r)
-		}
-	}()
+	defer corrupt(&err)
 	rows := int(group.NumRows())
-	cols := pl.blank(targets, rows)
+	cols := pl.blank(targets, min(rows, maxExpectedRows))
 	for i, l := range p.leaves {
 		if err := readColumn(cols[targets[i]], l, group.ColumnChunks()[l.index]); err != nil {
 			return fmt.Errorf("column %q: %w", l.name, err)

@@ -17,14 +17,12 @@ const (
 	// zstdWindow bounds the memory that a zstd source can claim; it is what
 	// the highest level of the zstd command uses.
 	zstdWindow = 128 << 20
-)
 
-var (
-	gzipMagic = []byte{0x1f, 0x8b}
-	zstdMagic = []byte{0x28, 0xb5, 0x2f, 0xfd}
+	gzipMagic = "\x1f\x8b"
+	zstdMagic = "\x28\xb5\x2f\xfd"
 	// zstdSkip is the tail of the magic number of a skippable zstd frame, whose
 	// first byte is 0x50 to 0x5f.
-	zstdSkip = []byte{0x2a, 0x4d, 0x18}
+	zstdSkip = "\x2a\x4d\x18"
 )
 
 // openText undoes compression and character encoding. It gives the UTF-8 text,
@@ -49,14 +47,14 @@ func decompress(input *countingReader) (plain io.Reader, closer func(), err erro
 	}
 	in := &inflater{input: input}
 	switch {
-	case bytes.HasPrefix(head, gzipMagic):
+	case bytes.HasPrefix(head, []byte(gzipMagic)):
 		in.name = "gzip"
 		z, err := gzip.NewReader(buffered)
 		if err != nil {
 			return nil, nil, in.fault(err)
 		}
 		in.src = z
-	case bytes.Equal(head, zstdMagic), len(head) == 4 && head[0]&0xf0 == 0x50 && bytes.Equal(head[1:], zstdSkip):
+	case string(head) == zstdMagic, len(head) == len(zstdMagic) && head[0]&0xf0 == 0x50 && string(head[1:]) == zstdSkip:
 		in.name = "zstd"
 		z, err := zstd.NewReader(buffered, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
 			zstd.WithDecoderMaxWindow(zstdWindow))

@@ -126,12 +126,10 @@ func (r *csvRow) quotedCell(i, col int) (Cell, int) {
 	data, from := r.data, i+1
 	doubled := 0
 	for i = from; ; i += 2 {
-		k := bytes.IndexByte(data[i:], r.quote)
-		if k < 0 {
+		if i = indexNear(data, i, r.quote); i < 0 {
 			r.mark(RecordError{Code: fault.RecordMalformed, Field: r.name(col), Message: "the quote is never closed"})
 			return Cell{}, len(data)
 		}
-		i += k
 		if i+1 == len(data) || data[i+1] != r.quote {
 			break
 		}

@@ -61,12 +61,11 @@ func (s *csvSplitter) cut(data []byte, st cutState) (n, records int, err error) 
 // end of data may be half of a doubled one.
 func (s *csvSplitter) closeQuote(data []byte, final bool) {
 	for {
-		k := bytes.IndexByte(data[s.pos:], s.quote)
-		if k < 0 {
+		q := indexNear(data, s.pos, s.quote)
+		if q < 0 {
 			s.pos = len(data)
 			return
 		}
-		q := s.pos + k
 		if q+1 == len(data) && !final {
 			s.pos = q
 			return
@@ -82,6 +81,10 @@ func (s *csvSplitter) closeQuote(data []byte, final bool) {
 // openQuote moves behind the next opening quote, or to the end of data.
 func (s *csvSplitter) openQuote(data []byte, st cutState) {
 	from := s.pos
+	if q := from + 1; q < len(data) && data[q] == s.quote && data[from] == s.sep {
+		s.pos, s.quoted, s.opened = q+1, true, q
+		return
+	}
 	for {
 		k := bytes.IndexByte(data[s.pos:], s.quote)
 		q := s.pos + k

@@ -130,6 +130,7 @@ func TestCSVFaults(t *testing.T) {
 		{"name missing", "a,,c,\n", csvOpt(), fault.SourceHeader, "no name for column 2, 4"},
 		{"name twice", "a,b,a\n", csvOpt(), fault.SourceHeader, `"a" (column 3)`},
 		{"case only", "Id,x,ID,X\n", csvOpt(), fault.SourceHeader, `"ID" (column 3), "X" (column 4)`},
+		{"many twice", strings.Repeat("a,", 14) + "a\n", csvOpt(), fault.SourceHeader, "(column 11) and 4 more"},
 		{"too wide", wide, csvOpt(), fault.SourceTooManyCols, fmt.Sprint(columns.MaxColumns)},
 		{"quote open", "a,b\n1,2\n3,\"x\ny\n", csvOpt(), fault.SourceTruncated, "line 3, byte 10"},
 		{"quote open in header", "a,\"b\n", csvOpt(), fault.SourceTruncated, "line 1, byte 2"},
@@ -192,9 +193,12 @@ func TestCSVRealEventLog(t *testing.T) {
 	if err != nil {
 		t.Skip("the shared event log is not here")
 	}
-	res := readEach(t, data, csvOpt())
+	res := read(t, data, csvOpt())
 	require.NoError(t, res.err)
 	require.Empty(t, res.bad)
 	require.Len(t, res.names, 15)
 	require.Len(t, res.rows, 8577)
+	opt := csvOpt()
+	opt.BlockSize = 1000
+	require.Equal(t, res.rows, read(t, data, opt).rows)
 }

@@ -15,7 +15,8 @@ type ChunkEncoder interface {
 	Rows() int
 	// Size estimates the bytes that Finish would write now.
 	Size() int
-	// Finish writes the whole file. The encoder must be Reset before it takes more.
+	// Finish writes the whole file. It may be called again to write the same
+	// file once more; the encoder must be Reset before it takes more rows.
 	Finish(w io.Writer) error
 	// Reset empties the encoder and keeps its memory.
 	Reset()

@@ -142,54 +142,54 @@ func (st cutState) place(data []byte, i int) string {
 // quotes and brackets alone; ok is false when it goes on behind data. A number
 // or word is whole only when something follows it.
 func skipElement(data []byte, i int) (end int, ok bool) {
-	depth := 0
-	for i < len(data) {
-		switch c := data[i]; jsonClass[c] {
-		case classQuote:
+	switch data[i] {
+	case '"':
+		return skipString(data, i+1)
+	case '{', '[':
+	default:
+		k := bytes.IndexAny(data[i:], ",]} \t\r\n")
+		if k < 0 {
+			return len(data), false
+		}
+		return i + k, true
+	}
+	for depth := 0; ; {
+		if i = nextBracket(data, i); i == len(data) {
+			return i, false
+		}
+		switch data[i] {
+		case '"':
 			if i, ok = skipString(data, i+1); !ok {
 				return i, false
 			}
-			if depth == 0 {
-				return i, true
-			}
 			continue
-		case classOpen:
+		case '{', '[':
 			depth++
-		case classClose:
-			if depth == 0 {
-				return i, true // the bracket closes what holds a number or word
-			}
-			if depth--; depth == 0 {
-				return i + 1, true
-			}
-		case classComma, classSpace:
-			if depth == 0 {
-				return i, true
-			}
+		default:
+			depth--
 		}
-		i++
+		if i++; depth == 0 {
+			return i, true
+		}
 	}
-	return i, false
 }
 
 // skipString gives the position behind the string whose opening quote stands
 // before data[i]; ok is false when data ends within it.
 func skipString(data []byte, i int) (end int, ok bool) {
-	for {
-		k := bytes.IndexByte(data[i:], '"')
-		if k < 0 {
-			return len(data), false
-		}
-		q := i + k
-		back := q
-		for back > i && data[back-1] == '\\' {
-			back--
-		}
-		i = q + 1
-		if (q-back)%2 == 0 {
-			return i, true
+	for i < len(data) {
+		switch i = plainEnd(data, i); {
+		case i == len(data):
+			return i, false
+		case data[i] == '"':
+			return i + 1, true
+		case data[i] == '\\':
+			i += 2
+		default:
+			i++ // a control character is the decoder's business
 		}
 	}
+	return len(data), false
 }
 
 func skipSpace(data []byte, i int) int {
@@ -197,21 +197,4 @@ func skipSpace(data []byte, i int) int {
 		i++
 	}
 	return i
-}
-
-// byteClass is what a byte can mean to the structure of JSON.
-type byteClass uint8
-
-const (
-	classPlain byteClass = iota
-	classQuote
-	classOpen
-	classClose
-	classComma
-	classSpace
-)
-
-var jsonClass = [256]byteClass{
-	'"': classQuote, '{': classOpen, '[': classOpen, '}': classClose, ']': classClose,
-	',': classComma, ' ': classSpace, '\t': classSpace, '\n': classSpace, '\r': classSpace,
 }

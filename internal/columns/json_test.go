@@ -47,6 +47,7 @@ func TestJSONValues(t *testing.T) {
 		{"null", `null`, "<null>"},
 		{"object", `{"x": [1, {"y":"]}"}], "z":"\u0041"}`, `j:{"x": [1, {"y":"]}"}], "z":"\u0041"}`},
 		{"array", `[ ]`, `j:[ ]`},
+		{"nested values", `[null, true,false,-1.5e3,"\u00e4\\\"", {} ]`, `j:[null, true,false,-1.5e3,"\u00e4\\\"", {} ]`},
 		{"brackets in string", `"}]{[,"`, "}]{[,"},
 		{"quote before the end", `"\\"`, `\`},
 	}
@@ -108,6 +109,12 @@ func TestJSONBadRecords(t *testing.T) {
 		{"control character", "{\"a\":\"x\ty\"}", "a", "control character"},
 		{"bad nested", `{"a":{"x":[1,]}}`, "a", "nested value"},
 		{"bad nested escape", `{"a":["\q"]}`, "a", "nested value"},
+		{"bad nested unicode", `{"a":["\u12x4"]}`, "a", "nested value"},
+		{"nested word", `{"a":[nul]}`, "a", "nested value"},
+		{"nested key", `{"a":{b:1}}`, "a", "nested value"},
+		{"nested colon", `{"a":{"b" 1}}`, "a", "nested value"},
+		{"nested comma", `{"a":[1 2]}`, "a", "nested value"},
+		{"long value", `{"a":"` + strings.Repeat("x", 100) + `ü\q"}`, "a", "..."},
 		{"nested too deep", `{"a":` + strings.Repeat("[", 600) + strings.Repeat("]", 600) + `}`, "a", "nested too deeply"},
 		{"escaped key broken", `{"\x":1}`, "", "invalid escape"},
 	}
@@ -191,6 +198,7 @@ func TestJSONFaults(t *testing.T) {
 		{"single object", `{"a":1}`, jsonOpt(), fault.SourceFormat, "begins with '{'"},
 		{"word", `nope`, jsonOpt(), fault.SourceFormat, "begins with 'n'"},
 		{"array as ndjson", `[{"a":1}]`, ndjsonOpt(), fault.SourceFormat, "JSON array"},
+		{"array with spaces as ndjson", "[ \t {\"a\":1}]", ndjsonOpt(), fault.SourceFormat, "JSON array"},
 		{"array over lines as ndjson", "[\n{\"a\":1}\n]", ndjsonOpt(), fault.SourceFormat, "JSON array"},
 		{"not closed", `[{"a":1}`, jsonOpt(), fault.SourceTruncated, "line 1, byte 8"},
 		{"only opened", `[`, jsonOpt(), fault.SourceTruncated, "array is closed"},

@@ -1,8 +1,6 @@
 package columns
 
 import (
-	"encoding/binary"
-	"math/bits"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -70,15 +68,6 @@ func hasWord(data []byte, word string) bool {
 	return len(data) >= len(word) && string(data[:len(word)]) == word
 }
 
-const (
-	lowBits   = 0x0101010101010101
-	highBits  = 0x8080808080808080
-	quotes    = '"' * lowBits
-	slashes   = '\\' * lowBits
-	spaces    = ' ' * lowBits
-	wordBytes = 8
-)
-
 // scanString gives the position of what ends the string whose characters begin
 // at i: the closing quote, a control character or the end of data.
 func scanString(data []byte, i int) (end int, escaped bool) {
@@ -90,25 +79,6 @@ func scanString(data []byte, i int) (end int, escaped bool) {
 		escaped = true
 		i += 2
 	}
-}
-
-// plainEnd gives the position of the first quote, backslash or control
-// character from i on. It looks at eight bytes at a time: each term has the
-// high bit of a byte set when the byte is the one looked for, and the lowest
-// such bit is exact.
-func plainEnd(data []byte, i int) int {
-	for ; len(data)-i >= wordBytes; i += wordBytes {
-		w := binary.LittleEndian.Uint64(data[i:])
-		q, s := w^quotes, w^slashes
-		found := ((q-lowBits)&^q | (s-lowBits)&^s | (w-spaces)&^w) & highBits
-		if found != 0 {
-			return i + bits.TrailingZeros64(found)/8
-		}
-	}
-	for i < len(data) && data[i] != '"' && data[i] != '\\' && data[i] >= ' ' {
-		i++
-	}
-	return i
 }
 
 // scanNumber gives the end of the JSON number at i, or i when it is none.

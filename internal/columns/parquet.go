@@ -116,7 +116,7 @@ func (e *ParquetEncoder) Reset() {
 	}
 }
 
-// Finish writes the file.
+// Finish writes the file; it may be called again to write the same file elsewhere.
 func (e *ParquetEncoder) Finish(w io.Writer) error {
 	out := &parquetFile{w: w}
 	out.write([]byte(parquetMagic))
@@ -158,7 +158,7 @@ func (e *ParquetEncoder) rowGroup(t *thriftWriter) {
 	t.list(1, len(e.columns), thriftStruct)
 	for i := range e.columns {
 		c := &e.columns[i]
-		plain += c.plainBytes
+		plain += c.plainBytes + c.dictPlain
 		packed += c.packedBytes()
 		c.writeMeta(t, e.schema[i].Name, e.rows)
 	}

@@ -27,10 +27,11 @@ type parquetColumn struct {
 	index  []uint32 // the page's values as dictionary entries
 
 	pages      []byte // finished pages with their headers
-	plainBytes int64  // what pages and dictionary take before compression, with headers
+	plainBytes int64  // what pages takes before compression, with headers
 	plainPages bool
 	dictPages  bool
-	dictBytes  int64 // of the dictionary page in the file
+	dictPlain  int64 // what the dictionary page takes before compression
+	dictBytes  int64 // and in the file
 	allNulls   int64
 
 	offset, dataOffset int64 // in the file
@@ -38,7 +39,8 @@ type parquetColumn struct {
 
 func (c *parquetColumn) reset() {
 	c.emptyPage()
-	c.pages, c.plainBytes, c.dictBytes, c.allNulls = c.pages[:0], 0, 0, 0
+	c.pages, c.plainBytes, c.allNulls = c.pages[:0], 0, 0
+	c.dictPlain, c.dictBytes = 0, 0
 	c.plainPages, c.dictPages = false, false
 	c.dict.reset()
 }
@@ -198,7 +200,7 @@ func (c *parquetColumn) dictionaryPage() []byte {
 		t.close()
 	})
 	page := append(append(make([]byte, 0, len(head)+len(packed)), head...), packed...)
-	c.plainBytes += int64(len(head) + len(c.pack.body))
+	c.dictPlain = int64(len(head) + len(c.pack.body))
 	c.dictBytes = int64(len(page))
 	return page
 }
@@ -238,7 +240,7 @@ func (c *parquetColumn) writeMeta(t *thriftWriter, name string, rows int) {
 	t.rawText(name)
 	t.i32(4, c.pack.codec)
 	t.i64(5, int64(rows))
-	t.i64(6, c.plainBytes)
+	t.i64(6, c.plainBytes+c.dictPlain)
 	t.i64(7, c.packedBytes())
 	t.i64(9, c.dataOffset)
 	if c.dictPages {

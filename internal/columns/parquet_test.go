@@ -202,10 +202,10 @@ func TestParquetDictionaries(t *testing.T) {
 		rows  int
 		value func(i int) string
 	}{
-		"few":                   {200_000, func(i int) string { return fmt.Sprintf("v%d", i%7) }},
+		"few":                   {140_000, func(i int) string { return fmt.Sprintf("v%d", i%7) }},
 		"never repeats":         {100_000, func(i int) string { return fmt.Sprintf("unique value %d", i) }},
-		"overflows late":        {300_000, func(i int) string { return fmt.Sprintf("v%d", i%(i/10+1)) }},
-		"large entries":         {3000, func(i int) string { return strings.Repeat(string(rune('a'+i%20)), 60_000*(1+i%2)/2) }},
+		"overflows late":        {150_000, func(i int) string { return fmt.Sprintf("v%d", i%(i/10+1)) }},
+		"large entries":         {200, func(i int) string { return strings.Repeat(string(rune('a'+i%20)), 60_000*(1+i%2)/2) }},
 		"runs":                  {100_000, func(i int) string { return fmt.Sprintf("case %d", i/6) }},
 		"repeats after unique":  {90_000, func(i int) string { return fmt.Sprintf("v%d", min(i, 2000)) }},
 		"width at a power of 2": {70_000, func(i int) string { return fmt.Sprintf("v%d", i%256) }},
@@ -237,6 +237,19 @@ func TestParquetDictionaries(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestParquetNullsBeginInALaterBatch makes the bits that tell values from nulls
+// begin within a byte, and writes the file twice.
+func TestParquetNullsBeginInALaterBatch(t *testing.T) {
+	t.Parallel()
+	one, null := []any{"x", 1, 1.5, 1, 2, 3, 4}, []any{nil, nil, nil, nil, nil, nil, nil}
+	enc, err := columns.NewParquetEncoder(everyType, columns.ParquetOptions{})
+	require.NoError(t, err)
+	batches := []*columns.Batch{batchOf(everyType, one, one, one), batchOf(everyType, null, one), batchOf(everyType, null)}
+	data := encode(t, enc, batches...)
+	require.Equal(t, [][]any{one, one, one, null, one, null}, readParquet(t, data, everyType))
+	require.Equal(t, data, encode(t, enc))
 }
 
 func TestParquetRandomBatches(t *testing.T) {

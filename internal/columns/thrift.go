@@ -31,14 +31,10 @@ func (t *thriftWriter) varint(v uint64) {
 
 func (t *thriftWriter) zigzag(v int64) { t.varint(uint64(v<<1) ^ uint64(v>>63)) }
 
-// field writes a field's header. Fields of a struct come in growing order.
+// field writes a field's header in its short form: the fields of a struct come
+// in growing order, at most 15 apart.
 func (t *thriftWriter) field(id int16, kind byte) {
-	if d := id - t.last; d > 0 && d <= 15 {
-		t.buf = append(t.buf, byte(d)<<4|kind)
-	} else {
-		t.buf = append(t.buf, kind)
-		t.zigzag(int64(id))
-	}
+	t.buf = append(t.buf, byte(id-t.last)<<4|kind)
 	t.last = id
 }
 

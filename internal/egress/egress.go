@@ -93,12 +93,13 @@ func New(policy Policy) *Egress {
 // are faults with an egress code.
 func (e *Egress) Transport() *http.Transport { return e.transport }
 
-// Client gives a client on the shared transport whose calls, with their
-// bodies, take at most total (0 = no limit). It follows redirects only to the
-// same scheme, host and port, and gives a fault with an egress code for every
-// call that was refused, not connected or too slow.
+// Client gives a client on the shared transport whose exchanges, from dialing
+// to the answer's last byte, take at most total each (0 = no limit). It follows
+// redirects only to the same scheme, host and port. Calls that were refused,
+// not connected or too slow, and answers that came too slowly, give a fault
+// with an egress code.
 func (e *Egress) Client(total time.Duration) *http.Client {
-	return &http.Client{Transport: faults{e.transport}, CheckRedirect: sameOrigin, Timeout: total}
+	return &http.Client{Transport: faults{next: e.transport, total: total}, CheckRedirect: sameOrigin}
 }
 
 // CloseIdle closes the connections that no call uses.

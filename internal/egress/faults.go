@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"time"
 
 	"github.com/celonis-connector/connector/internal/fault"
 )
@@ -64,36 +65,53 @@ func isTimeout(err error) bool {
 	return errors.As(err, &t) && t.Timeout()
 }
 
-// faults gives time-outs of a call as faults too; what the dialer refused is a
-// fault already. Every other error is passed on: whether a broken call may be
-// made again is known to who makes it.
-type faults struct{ next http.RoundTripper }
+// faults bounds an exchange, and gives time-outs as faults too; what the dialer
+// refused is a fault already. Every other error is passed on: whether a broken
+// call may be made again is known to who makes it.
+//
+// http.Client.Timeout is not used because it puts a text of its own in place
+// of the fault.
+type faults struct {
+	next  http.RoundTripper
+	total time.Duration
+}
 
 // RoundTrip is http.RoundTripper.
 func (f faults) RoundTrip(r *http.Request) (*http.Response, error) {
+	host, cancel := r.URL.Hostname(), context.CancelFunc(func() {})
+	if f.total > 0 {
+		var ctx context.Context
+		ctx, cancel = context.WithTimeout(r.Context(), f.total)
+		r = r.WithContext(ctx)
+	}
 	resp, err := f.next.RoundTrip(r)
-	host := r.URL.Hostname()
 	if err != nil {
+		cancel()
 		return nil, timeoutOr(host, err)
 	}
-	if resp.StatusCode != http.StatusSwitchingProtocols {
-		resp.Body = faultBody{resp.Body, host}
-	}
+	resp.Body = faultBody{resp.Body, host, cancel}
 	return resp, nil
 }
 
 type faultBody struct {
 	io.ReadCloser
-	host string
+	host   string
+	cancel context.CancelFunc
 }
 
 // Read is io.Reader.
 func (b faultBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = timeoutOr(b.host, err)
 	}
 	return n, err
+}
+
+// Close is io.Closer.
+func (b faultBody) Close() error {
+	defer b.cancel()
+	return b.ReadCloser.Close()
 }
 
 func timeoutOr(host string, err error) error {

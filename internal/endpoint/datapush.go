@@ -17,10 +17,11 @@ import (
 
 // dataPush pushes chunks into a table of a data pool.
 type dataPush struct {
-	push    *celonis.DataPush
-	spec    flows.Import
-	pollFor time.Duration
-	now     func() time.Time
+	push     *celonis.DataPush
+	spec     flows.Import
+	observer Observer
+	pollFor  time.Duration
+	now      func() time.Time
 }
 
 var _ engine.Sink = (*dataPush)(nil)
@@ -89,7 +90,9 @@ func (d *dataPush) Put(ctx context.Context, jobID string, c engine.Chunk) error 
 	chunk := celonis.Chunk{Kind: celonis.Upsert, Name: d.fileName(c.Seq), Body: bytes.NewReader(c.Body), Size: int64(len(c.Body))}
 	pause := putPause
 	for try := 1; ; try++ {
+		began := d.now()
 		err := d.push.UploadChunk(ctx, jobID, chunk)
+		d.observer.ChunkUploaded(err == nil, chunk.Size, d.now().Sub(began))
 		if err == nil {
 			return nil
 		}

@@ -26,12 +26,18 @@ type Spool interface {
 	Open(id string) (file *os.File, size int64, err error)
 }
 
+// Observer hears of uploads; the metrics do. It must not block.
+type Observer interface {
+	ChunkUploaded(accepted bool, bytes int64, took time.Duration)
+}
+
 // Deps are what the ends need.
 type Deps struct {
 	Targets   Targets
 	Spool     Spool
 	Records   flows.RecordStore
 	Transport http.RoundTripper
+	Observer  Observer
 	Log       *slog.Logger
 	Now       func() time.Time
 	// PollFor is how long a worker waits for Celonis to load a push job before
@@ -78,5 +84,5 @@ func (b *Builder) Sink(ctx context.Context, f *flows.Flow) (engine.Sink, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &dataPush{push: client.DataPush(target.PoolID), spec: f.Import, pollFor: b.PollFor, now: b.Now}, nil
+	return &dataPush{push: client.DataPush(target.PoolID), spec: f.Import, observer: b.Observer, pollFor: b.PollFor, now: b.Now}, nil
 }

@@ -79,7 +79,7 @@ func (a *api) uploadFault(err error) error {
 	if errors.As(err, &tooLarge) {
 		return fault.New(fault.RequestTooLarge, "the file is larger than %d bytes", a.MaxFileBytes)
 	}
-	return fault.Wrap(err, fault.RequestInvalid, "the form broke off before its end")
+	return fault.Wrap(err, fault.RequestInvalid, "the form cannot be read, or broke off before its end")
 }
 
 // fileName checks the part that must be the file and gives its name.

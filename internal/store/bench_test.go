@@ -57,6 +57,7 @@ func BenchmarkConnection(b *testing.B) {
 		for range 1000 {
 			id = newConnection(b, s).ID
 		}
+		b.ResetTimer()
 		b.RunParallel(func(p *testing.PB) {
 			for p.Next() {
 				if _, err := s.Connection(b.Context(), workspace, id); err != nil {

@@ -6,6 +6,9 @@ type dialect struct {
 	// lockRow holds the selected rows until the transaction ends; lockParent does too, but lets rows that refer to them
 	// be inserted; skipLocked leaves out rows that others hold. SQLite needs none: its transactions take turns.
 	lockRow, lockParent, skipLocked string
+	// bulkRows is how many rows one statement inserts best. SQLite looks $n up in a list by name, so that many
+	// arguments cost their square, and has no round trips to save.
+	bulkRows int
 	// kindOf reads the driver's code of an error.
 	kindOf func(error) kind
 }

@@ -15,8 +15,7 @@ const errorColumns = `id, workspace, flow_id, run_id, record, line, byte_offset,
 
 const (
 	errorColumnCount = 14
-	// A statement inserts at most maxErrorRows errors with maxErrorBytes of data, far below what the drivers bear.
-	maxErrorRows  = 200
+	// maxErrorBytes is how much data of errors a statement carries, about.
 	maxErrorBytes = 8 << 20
 )
 
@@ -35,10 +34,15 @@ type errorBatch struct {
 	now    time.Time
 }
 
-// insertErrors stores the errors, some hundred in a statement. An error of a
-// record that is stored already is left as it is.
-func insertErrors(ctx context.Context, tx *sql.Tx, b errorBatch) error {
-	args := make([]any, 0, min(len(b.errors), maxErrorRows)*errorColumnCount)
+// insertErrors stores the errors in one transaction, as many in a statement as
+// the dialect bears well. An error of a record that is stored already is left as it is.
+func (s *Store) insertErrors(ctx context.Context, tx *sql.Tx, b errorBatch) error {
+	whole, err := tx.PrepareContext(ctx, insertErrors(s.dialect.bulkRows))
+	if err != nil {
+		return err
+	}
+	defer whole.Close()
+	var args []any
 	rows, size := 0, 0
 	for i, e := range b.errors {
 		values, err := b.values(&e)
@@ -47,17 +51,24 @@ func insertErrors(ctx context.Context, tx *sql.Tx, b errorBatch) error {
 		}
 		args = append(args, values...)
 		rows, size = rows+1, size+len(e.Data)
-		if rows < maxErrorRows && size < maxErrorBytes && i < len(b.errors)-1 {
+		switch {
+		case rows == s.dialect.bulkRows:
+			_, err = whole.ExecContext(ctx, args...)
+		case size >= maxErrorBytes, i == len(b.errors)-1:
+			_, err = tx.ExecContext(ctx, insertErrors(rows), args...)
+		default:
 			continue
 		}
-		_, err = exec(ctx, tx, q("INSERT INTO record_errors ("+errorColumns+") VALUES "+placeholders(rows, errorColumnCount)+
-			" ON CONFLICT DO NOTHING", args...))
 		if err != nil {
 			return err
 		}
 		args, rows, size = args[:0], 0, 0
 	}
 	return nil
+}
+
+func insertErrors(rows int) string {
+	return "INSERT INTO record_errors (" + errorColumns + ") VALUES " + placeholders(rows, errorColumnCount) + " ON CONFLICT DO NOTHING"
 }
 
 func (b errorBatch) values(e *flows.RecordError) ([]any, error) {

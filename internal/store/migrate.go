@@ -61,7 +61,7 @@ func (s *Store) migrate(ctx context.Context, dialect goose.Dialect, option goose
 	if err != nil {
 		return err
 	}
-	provider, err := goose.NewProvider(dialect, s.write, folder, option,
+	provider, err := goose.NewProvider(dialect, s.write.DB, folder, option,
 		goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
 	if err != nil {
 		return err

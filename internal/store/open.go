@@ -11,7 +11,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"strings"
 	"sync/atomic"
@@ -40,9 +39,9 @@ type Config struct {
 type Store struct {
 	// write runs everything that changes rows. SQLite has one writer at a time, so there it has one connection: never
 	// call the Store from inside a transaction.
-	write *sql.DB
+	write pool
 	// read runs everything else; the same as write on PostgreSQL.
-	read    *sql.DB
+	read    pool
 	dialect dialect
 	now     func() time.Time
 	closed  atomic.Bool
@@ -102,10 +101,10 @@ func (s *Store) Close() error {
 		return nil
 	}
 	var err error
-	if s.read != nil && s.read != s.write {
+	if s.read.DB != nil && s.read.DB != s.write.DB {
 		err = s.read.Close()
 	}
-	if s.write != nil {
+	if s.write.DB != nil {
 		err = errors.Join(err, s.write.Close())
 	}
 	return err

@@ -21,7 +21,7 @@ const (
 )
 
 var postgres = dialect{
-	name: "postgres", kindOf: postgresKind,
+	name: "postgres", kindOf: postgresKind, bulkRows: 200,
 	lockRow: " FOR UPDATE", lockParent: " FOR NO KEY UPDATE", skipLocked: " FOR UPDATE SKIP LOCKED",
 }
 
@@ -40,7 +40,8 @@ func (s *Store) openPostgres(ctx context.Context, c Config) error {
 	db.SetMaxIdleConns(size)
 	db.SetConnMaxIdleTime(maxIdleTime)
 	db.SetConnMaxLifetime(maxLifetime)
-	s.read, s.write = db, db
+	s.write = pool{db, postgresKind, nil}
+	s.read = s.write
 	if err := db.PingContext(ctx); err != nil {
 		return err
 	}

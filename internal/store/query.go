@@ -114,18 +114,10 @@ func exec(ctx context.Context, db executor, q query) (int64, error) {
 	return result.RowsAffected()
 }
 
-// txTries is how often a transaction that lost against another is tried.
-const txTries = 4
-
 // inTx runs do in a transaction that is rolled back when do fails. do may run
 // more than once and must not touch the Store itself.
 func (s *Store) inTx(ctx context.Context, do func(tx *sql.Tx) error) error {
-	for try := 1; ; try++ {
-		err := s.tryTx(ctx, do)
-		if !s.is(err, contended) || try == txTries {
-			return err
-		}
-	}
+	return s.write.patiently(ctx, func() error { return s.tryTx(ctx, do) })
 }
 
 func (s *Store) tryTx(ctx context.Context, do func(tx *sql.Tx) error) error {

@@ -5,10 +5,12 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -17,7 +19,7 @@ import (
 // defaultReaders is how many connections read a SQLite file beside its writer.
 const defaultReaders = 8
 
-var sqliteDialect = dialect{name: "sqlite", kindOf: sqliteKind}
+var sqliteDialect = dialect{name: "sqlite", kindOf: sqliteKind, bulkRows: 1}
 
 // openSQLite opens one connection that writes and several that read. A commit
 // is synced to disk before it is acknowledged (synchronous FULL): what the API
@@ -30,9 +32,9 @@ func (s *Store) openSQLite(ctx context.Context, c Config) error {
 	if err := makePrivate(path); err != nil {
 		return err
 	}
-	writer := "_txlock=immediate&_busy_timeout=15000&_foreign_keys=1&_journal_mode=WAL&_synchronous=FULL&_dqs=0" +
-		"&_pragma=journal_size_limit(67108864)"
-	reader := "mode=ro&_busy_timeout=15000&_query_only=1&_dqs=0"
+	both := fmt.Sprintf("_busy_timeout=%d&_dqs=0", busyTimeout.Milliseconds())
+	writer := both + "&_txlock=immediate&_foreign_keys=1&_journal_mode=WAL&_synchronous=FULL&_pragma=journal_size_limit(67108864)"
+	reader := both + "&mode=ro&_query_only=1"
 	if s.write, err = openPool(path, writer, 1); err != nil {
 		return err
 	}
@@ -43,7 +45,7 @@ func (s *Store) openSQLite(ctx context.Context, c Config) error {
 	return err
 }
 
-func openPool(path, options string, size int) (*sql.DB, error) {
+func openPool(path, options string, size int) (pool, error) {
 	slashed := filepath.ToSlash(path)
 	if !strings.HasPrefix(slashed, "/") {
 		slashed = "/" + slashed
@@ -51,12 +53,12 @@ func openPool(path, options string, size int) (*sql.DB, error) {
 	dsn := url.URL{Scheme: "file", Path: slashed, RawQuery: options}
 	connector, err := sqlite.NewConnector(dsn.String())
 	if err != nil {
-		return nil, err
+		return pool{}, err
 	}
 	db := sql.OpenDB(connector)
 	db.SetMaxOpenConns(size)
 	db.SetMaxIdleConns(size)
-	return db, nil
+	return pool{db, sqliteKind, new(sync.Map)}, nil
 }
 
 // makePrivate makes the file and its folder for their owner only; SQLite gives
@@ -86,7 +88,9 @@ func sqliteKind(err error) kind {
 	}
 	const primary = 0xff
 	switch e.Code() & primary {
-	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN,
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
+		return contended
+	case sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN,
 		sqlite3.SQLITE_READONLY, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_NOMEM,
 		sqlite3.SQLITE_PERM:
 		return unreachable

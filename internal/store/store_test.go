@@ -60,13 +60,17 @@ func newID(t testing.TB) string {
 	return id.String()
 }
 
-func newConnection(t testing.TB, s *store.Store) *connections.Connection {
-	t.Helper()
+func draftConnection(t testing.TB) *connections.Connection {
 	id := newID(t)
-	c := &connections.Connection{ID: id, Workspace: workspace, Revision: 1, Name: id, APIType: connections.DataPush,
+	return &connections.Connection{ID: id, Workspace: workspace, Revision: 1, Name: id, APIType: connections.DataPush,
 		Domain: "acme.eu-1.celonis.cloud", AuthType: connections.Custom, PoolID: id, Status: connections.Untested,
 		Secrets: map[connections.SecretField]connections.SealedSecret{
 			connections.AppKey: {Envelope: "v1.k1.bm9uY2U.Y2lwaGVy", UpdatedAt: now}}, CreatedAt: now, UpdatedAt: now}
+}
+
+func newConnection(t testing.TB, s *store.Store) *connections.Connection {
+	t.Helper()
+	c := draftConnection(t)
 	require.NoError(t, s.CreateConnection(t.Context(), c))
 	return c
 }

@@ -84,7 +84,7 @@ func (s *Store) SaveCheckpoint(ctx context.Context, t flows.Token, c flows.Check
 		if err != nil {
 			return err
 		}
-		return insertErrors(ctx, tx, errorBatch{token: t, flowID: *flowID, errors: errors, now: now})
+		return s.insertErrors(ctx, tx, errorBatch{token: t, flowID: *flowID, errors: errors, now: now})
 	})
 }
 

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/celonis-connector/connector/internal/app"
+	"github.com/celonis-connector/connector/internal/config"
+	"github.com/spf13/cobra"
+)
+
+// quietLog is the level for commands that talk to a person on the same screen.
+const quietLog = "error"
+
+// openApp makes the app of a configuration, with logs to w.
+func openApp(ctx context.Context, cfg config.Config, w io.Writer) (*app.App, error) {
+	log, redactor, err := app.NewLog(cfg, w)
+	if err != nil {
+		return nil, err
+	}
+	return app.New(ctx, cfg, log, redactor)
+}
+
+// stopApp ends an app within the configured time, although the command was interrupted.
+func stopApp(ctx context.Context, cfg config.Config, a *app.App) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.StopTimeout)
+	defer cancel()
+	return a.Stop(ctx)
+}
+
+// withApp runs a command's work on the app of the environment, without starting it.
+func withApp(cmd *cobra.Command, work func(*app.App) error) error {
+	cfg, err := config.FromEnvironment()
+	if err != nil {
+		return failed(err)
+	}
+	cfg.LogLevel = quietLog
+	a, err := openApp(cmd.Context(), cfg, cmd.ErrOrStderr())
+	if err != nil {
+		return failed(err)
+	}
+	return failed(errors.Join(work(a), stopApp(cmd.Context(), cfg, a)))
+}
+
+// every calls f at each tick until ctx ends, and once more then.
+func every(ctx context.Context, d time.Duration, f func()) {
+	ticker := time.NewTicker(d)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			f()
+		case <-ctx.Done():
+			f()
+			return
+		}
+	}
+}

@@ -1,0 +1,216 @@
+// Package app is the composition root: it makes every room from a Config and
+// starts and stops them. The program is a value: tests start it on port 0.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/celonis-connector/connector/connections"
+	"github.com/celonis-connector/connector/crypto"
+	"github.com/celonis-connector/connector/flows"
+	"github.com/celonis-connector/connector/flows/mapping"
+	"github.com/celonis-connector/connector/internal/access"
+	"github.com/celonis-connector/connector/internal/celonis"
+	"github.com/celonis-connector/connector/internal/config"
+	"github.com/celonis-connector/connector/internal/egress"
+	"github.com/celonis-connector/connector/internal/endpoint"
+	"github.com/celonis-connector/connector/internal/engine"
+	"github.com/celonis-connector/connector/internal/fault"
+	"github.com/celonis-connector/connector/internal/queue"
+	"github.com/celonis-connector/connector/internal/spool"
+	"github.com/celonis-connector/connector/internal/store"
+	"github.com/celonis-connector/connector/internal/telemetry"
+	"github.com/celonis-connector/connector/internal/worker"
+	"github.com/google/uuid"
+)
+
+// Workspace is the one that API clients belong to unless they are made in another.
+const Workspace = "default"
+
+// Role is a part of the work that a process does.
+type Role string
+
+const (
+	// API serves the routes.
+	API Role = "api"
+	// Work does runs.
+	Work Role = "worker"
+	// Schedule finds runs that are due.
+	Schedule Role = "scheduler"
+)
+
+// AllRoles is what one process does that is alone.
+func AllRoles() []Role { return []Role{API, Work, Schedule} }
+
+// ParseRoles reads a comma list of roles; "all" or "" is every role.
+func ParseRoles(list string) ([]Role, error) {
+	if list == "" || list == "all" {
+		return AllRoles(), nil
+	}
+	var roles []Role
+	for word := range strings.SplitSeq(list, ",") {
+		switch r := Role(strings.TrimSpace(word)); r {
+		case API, Work, Schedule:
+			roles = append(roles, r)
+		default:
+			return nil, fmt.Errorf("unknown role %q: a role is %s, %s or %s", word, API, Work, Schedule)
+		}
+	}
+	return roles, nil
+}
+
+// App is the connector in one process.
+type App struct {
+	Connections *connections.Service
+	Flows       *flows.Service
+	Access      *access.Service
+	Worker      *worker.Worker
+	Keyring     *crypto.Keyring
+	Store       *store.Store
+	Queue       *queue.Queue
+	Spool       *spool.Spool
+	Egress      *egress.Egress
+
+	cfg      config.Config
+	log      *slog.Logger
+	redactor *telemetry.Redactor
+	metrics  *telemetry.Metrics
+	health   *telemetry.Health
+	opened   stack // undone by Stop, after what Start began
+	begun    stack
+	loops    sync.WaitGroup
+	listener net.Listener
+	failed   chan error
+}
+
+// New opens the database, checks that the keys fit it, opens the queue and
+// makes the services. It starts nothing and binds no port; Stop closes what it opened.
+func New(ctx context.Context, cfg config.Config, log *slog.Logger, redactor *telemetry.Redactor) (_ *App, err error) {
+	a := &App{cfg: cfg, log: log, redactor: redactor, failed: make(chan error, 1)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.opened.unwind(context.WithoutCancel(ctx)))
+		}
+	}()
+	a.metrics, a.health = telemetry.NewMetrics(), telemetry.NewHealth(time.Now)
+	if err := a.openStores(ctx); err != nil {
+		return nil, err
+	}
+	if err := a.openQueue(); err != nil {
+		return nil, err
+	}
+	if err := a.makeServices(); err != nil {
+		return nil, err
+	}
+	a.makeWorker()
+	return a, nil
+}
+
+func (a *App) openStores(ctx context.Context) (err error) {
+	if err := os.MkdirAll(a.cfg.DataDir, 0o700); err != nil {
+		return fault.Wrap(err, fault.SpoolFull, "the data folder %q cannot be made", a.cfg.DataDir)
+	}
+	a.Store, err = store.Open(ctx, store.Config{URL: a.cfg.DatabaseURL.Reveal(), Path: a.cfg.SQLitePath(), Now: time.Now})
+	if err != nil {
+		return err
+	}
+	a.opened.push("database", func(context.Context) error { return a.Store.Close() })
+	if a.Keyring, err = openKeyring(ctx, a.cfg, a.Store); err != nil {
+		return err
+	}
+	a.Spool, err = spool.Open(a.cfg.SpoolDir())
+	return err
+}
+
+func (a *App) openQueue() error {
+	client, closer, err := queue.Open(a.cfg.RedisURL.Reveal())
+	if err != nil {
+		return err
+	}
+	a.opened.push("redis", func(context.Context) error { return closer.Close() })
+	a.Queue = queue.New(client, queue.Options{Consumer: workerName(), Lease: a.cfg.Lease})
+	a.opened.push("queue", a.Queue.Close)
+	return nil
+}
+
+// workerName tells this process from others: host, process id and a random part.
+func workerName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "host"
+	}
+	return fmt.Sprintf("%s-%d-%s", host, os.Getpid(), uuid.NewString()[:8])
+}
+
+func newID() string { return uuid.Must(uuid.NewV7()).String() }
+
+func (a *App) makeServices() error {
+	allowed, err := egress.ParseAllowed(strings.Join(a.cfg.AllowedHosts, ","))
+	if err != nil {
+		return err
+	}
+	a.Egress = egress.New(egress.Policy{Allowed: allowed})
+	a.opened.push("egress", func(context.Context) error { a.Egress.CloseIdle(); return nil })
+	domains, err := connections.NewDomainPolicy(a.cfg.AllowedHosts)
+	if err != nil {
+		return err
+	}
+	a.Connections = connections.NewService(connections.Deps{
+		Repository: a.Store, Sealer: a.Keyring, Domains: domains, Logger: a.log, Now: time.Now, NewID: newID,
+		Tester: knownSecrets{
+			tester:   celonis.NewTester(celonis.TesterConfig{Transport: a.Egress.Transport(), Logger: a.log, Now: time.Now}),
+			redactor: a.redactor,
+		},
+	})
+	a.Flows = flows.NewService(flows.Deps{
+		Flows: a.Store, Files: a.Store, Runs: a.Store, Records: a.Store, Connections: a.Store,
+		Spool: a.Spool, Queue: a.Queue, Canceler: a.Queue, CheckMapping: mapping.Check,
+		Now: time.Now, NewID: newID, Log: a.log,
+	})
+	a.Access, err = access.New(access.Deps{Repository: a.Store, Keys: a.Keyring, Now: time.Now, NewID: newID})
+	return err
+}
+
+func (a *App) makeWorker() {
+	a.Worker = worker.New(worker.Deps{
+		Store: a.Store, Queue: workQueue{a.Queue},
+		Endpoints: endpoint.NewBuilder(endpoint.Deps{
+			Targets: knownSecrets{targets: a.Connections, redactor: a.redactor}, Spool: a.Spool, Records: a.Store,
+			Transport: a.Egress.Transport(), Observer: chunkMetrics{a.metrics}, Log: a.log, Now: time.Now,
+		}),
+		Engine:   engine.New(engine.Options{ChunkBytes: a.cfg.ChunkBytes, Uploads: a.cfg.Uploads}),
+		Observer: runMetrics{a.metrics}, Log: a.log, Now: time.Now,
+		Name: workerName(), Slots: a.cfg.Workers, Lease: a.cfg.Lease,
+	})
+}
+
+// URL is the address of the API once Start has bound it.
+func (a *App) URL() string {
+	if a.listener == nil {
+		return ""
+	}
+	host, port, _ := net.SplitHostPort(a.listener.Addr().String())
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}
+
+// Failed gives the error that ended a part of the process by itself, if one does.
+func (a *App) Failed() <-chan error { return a.failed }
+
+// Stop ends what Start began, in the opposite order: the port closes first,
+// open requests end, workers give their runs back; then it closes what New
+// opened. ctx bounds it.
+func (a *App) Stop(ctx context.Context) error {
+	err := a.begun.unwind(ctx)
+	return errors.Join(err, a.opened.unwind(ctx))
+}
