@@ -21,6 +21,16 @@
 // sum does not depend on the order of rows. Null cells do not count. It is the
 // same in every process and for KeepValues and KeepHashes.
 //
+// # Routes
+//
+// Journal, counters and faults name routes: cloud.user, cloud.team,
+// cloud.permissions, team.get, push.jobs.create, push.jobs.list, push.jobs.get,
+// push.jobs.submit, push.jobs.delete, push.chunks.upsert, push.chunks.delete,
+// push.chunks.list, pools.list, pools.paged, pools.create, pools.get,
+// pools.update, pools.delete, pools.tables, pools.columns, pools.sources,
+// pools.source, pools.models, pools.model, pools.jobs, intelligence.models, and
+// unknown for a path that the platform has not.
+//
 // # Admin API
 //
 // Under /_sim/, without authentication (Options.NoAdmin switches it off):

@@ -1,6 +1,7 @@
 package celonissim
 
 import (
+	"crypto/tls"
 	"log/slog"
 	"time"
 )
@@ -48,6 +49,8 @@ type Options struct {
 	// Seed drives the faults that have a probability; the same seed and the
 	// same order of requests give the same faults.
 	Seed uint64
+	// TLS makes Start serve HTTPS.
+	TLS *tls.Config
 	// NoAdmin switches the /_sim/ routes off.
 	NoAdmin bool
 	// Now is the clock of limits, logs and dates; nil is time.Now. Delays use

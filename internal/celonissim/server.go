@@ -2,6 +2,7 @@ package celonissim
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -85,6 +86,10 @@ func (s *Server) Start(addr string) (baseURL string, err error) {
 	if err != nil {
 		return "", err
 	}
+	baseURL = "http://" + l.Addr().String()
+	if s.opts.TLS != nil {
+		l, baseURL = tls.NewListener(l, s.opts.TLS), "https://"+l.Addr().String()
+	}
 	srv := &http.Server{Handler: s, ReadHeaderTimeout: 30 * time.Second}
 	s.serveMu.Lock()
 	s.servers = append(s.servers, srv)
@@ -94,7 +99,7 @@ func (s *Server) Start(addr string) (baseURL string, err error) {
 			s.log.Error("simulator stopped serving", "error", err)
 		}
 	}()
-	return "http://" + l.Addr().String(), nil
+	return baseURL, nil
 }
 
 // Shutdown stops taking requests, waits for those under way until ctx ends,
@@ -110,7 +115,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 // Close cuts all connections, abandons running jobs, waits for them and
 // removes spooled chunks. The content of tables stays readable.
 func (s *Server) Close() error {
+	// Under the mutex, so that no job is started after it.
+	s.mu.Lock()
 	s.cancel()
+	s.mu.Unlock()
 	var errs []error
 	for _, srv := range s.taken() {
 		errs = append(errs, srv.Close())

@@ -44,12 +44,25 @@ func FuzzCSV(f *testing.F) {
 // \r that is no line end there, empty lines, which are no record there.
 func peerCSV(data []byte) (rows [][]string, ok bool) {
 	text := strings.ReplaceAll(string(data), "\r\n", "\n")
-	if strings.ContainsRune(text, '\r') || strings.Contains(text, "\n\n") || strings.HasPrefix(text, "\n") || strings.HasPrefix(text, "\ufeff") || text != string(data) {
+	if strings.ContainsRune(text, '\r') || strings.Contains(text, "\n\n") || strings.HasPrefix(text, "\n") || hasMark(data) {
+		return nil, false
+	}
+	if text != string(data) && strings.ContainsRune(text, '"') { // a cell may hold \r\n
 		return nil, false
 	}
 	r := csv.NewReader(strings.NewReader(text))
 	rows, err := r.ReadAll()
 	return rows, err == nil
+}
+
+// hasMark tells a byte order mark, which the peers do not know.
+func hasMark(data []byte) bool {
+	for _, mark := range []string{"\xef\xbb\xbf", "\xff\xfe", "\xfe\xff"} {
+		if bytes.HasPrefix(data, []byte(mark)) {
+			return true
+		}
+	}
+	return false
 }
 
 // texts turns nulls into empty cells, which encoding/csv does not tell apart.
@@ -87,7 +100,7 @@ func FuzzNDJSON(f *testing.F) {
 		}
 		require.Equal(t, whole.rows, cut.rows)
 		require.Equal(t, whole.bad, cut.bad)
-		if bytes.HasPrefix(data, []byte("\xef\xbb\xbf")) || bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
+		if hasMark(data) {
 			return
 		}
 		good := map[int][]string{}
@@ -163,7 +176,7 @@ func FuzzJSONArray(f *testing.F) {
 		}
 		require.Equal(t, whole.rows, cut.rows)
 		require.Equal(t, whole.bad, cut.bad)
-		if len(whole.bad) > 0 || bytes.HasPrefix(data, []byte("\xef\xbb\xbf")) || bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
+		if len(whole.bad) > 0 || hasMark(data) {
 			return
 		}
 		var peer []map[string]json.RawMessage

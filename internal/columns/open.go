@@ -21,8 +21,9 @@ const (
 )
 
 const (
-	// DefaultBlockSize is the size of a block in bytes.
-	DefaultBlockSize = 512 << 10
+	// DefaultBlockSize is the size of a block in bytes: small enough that a
+	// block and its cells stay in a core's cache.
+	DefaultBlockSize = 256 << 10
 	// DefaultMaxRecord is the longest record that is read, in bytes.
 	DefaultMaxRecord = 16 << 20
 

@@ -65,6 +65,9 @@ func shorten(s string) string {
 // readQuery reads the query; an unknown parameter is a fault, since a filter
 // that is silently not applied gives a wrong answer.
 func (r *call) readQuery() error {
+	if r.Request.URL.RawQuery == "" {
+		return nil
+	}
 	query, err := url.ParseQuery(r.Request.URL.RawQuery)
 	if err != nil {
 		return fault.Wrap(err, fault.RequestInvalid, "the query cannot be read")

@@ -11,18 +11,23 @@ import (
 
 // connectionView is a connection as it is read: of a secret only that it is set.
 type connectionView struct {
-	ID        string                                  `json:"id"`
-	Name      string                                  `json:"name"`
-	APIType   connections.APIType                     `json:"apiType"`
-	Domain    string                                  `json:"domain"`
-	AuthType  connections.AuthType                    `json:"authType"`
-	PoolID    string                                  `json:"poolId,omitempty"`
-	Secrets   map[connections.SecretField]secretState `json:"secrets"`
-	Status    connections.Status                      `json:"status"`
-	LastTest  *testView                               `json:"lastTest"`
-	CreatedAt time.Time                               `json:"createdAt"`
-	UpdatedAt time.Time                               `json:"updatedAt"`
-	Revision  int64                                   `json:"revision"`
+	ID        string               `json:"id"`
+	Name      string               `json:"name"`
+	APIType   connections.APIType  `json:"apiType"`
+	Domain    string               `json:"domain"`
+	AuthType  connections.AuthType `json:"authType"`
+	PoolID    string               `json:"poolId,omitempty"`
+	Secrets   secretStates         `json:"secrets"`
+	Status    connections.Status   `json:"status"`
+	LastTest  *testView            `json:"lastTest"`
+	CreatedAt time.Time            `json:"createdAt"`
+	UpdatedAt time.Time            `json:"updatedAt"`
+	Revision  int64                `json:"revision"`
+}
+
+type secretStates struct {
+	AppKey *secretState `json:"appKey,omitempty"`
+	APIKey *secretState `json:"apiKey,omitempty"`
 }
 
 type secretState struct {
@@ -40,17 +45,22 @@ type testView struct {
 func viewConnection(c *connections.Connection) connectionView {
 	v := connectionView{
 		ID: c.ID, Name: c.Name, APIType: c.APIType, Domain: c.Domain, AuthType: c.AuthType, PoolID: c.PoolID,
-		Secrets: map[connections.SecretField]secretState{}, Status: c.Status,
+		Secrets: secretStates{stateOf(c, connections.AppKey), stateOf(c, connections.APIKey)}, Status: c.Status,
 		CreatedAt: c.CreatedAt.UTC(), UpdatedAt: c.UpdatedAt.UTC(), Revision: c.Revision,
-	}
-	for field, s := range c.Secrets {
-		v.Secrets[field] = secretState{Set: true, UpdatedAt: s.UpdatedAt.UTC()}
 	}
 	if c.LastTest != nil {
 		t := viewTest(*c.LastTest)
 		v.LastTest = &t
 	}
 	return v
+}
+
+func stateOf(c *connections.Connection, field connections.SecretField) *secretState {
+	s, ok := c.Secrets[field]
+	if !ok {
+		return nil
+	}
+	return &secretState{Set: true, UpdatedAt: s.UpdatedAt.UTC()}
 }
 
 func viewTest(t connections.TestResult) testView {

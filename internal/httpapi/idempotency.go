@@ -37,11 +37,10 @@ func (a *api) answerOnce(r *call, key string) (*answer, error) {
 		return nil, err
 	}
 	if before != nil {
-		out := &answer{status: before.Status, header: map[string]string{replayedHeader: "true"}, body: before.Body}
-		for name, value := range before.Header {
-			out.header[name] = value
-		}
-		return out, nil
+		return &answer{
+			status: before.Status, location: before.Header[locationHeader], etag: before.Header[etagHeader],
+			replayed: "true", body: before.Body,
+		}, nil
 	}
 
 	// What was done must be kept even if the caller hangs up now, and a panic must free the key.
@@ -59,8 +58,20 @@ func (a *api) answerOnce(r *call, key string) (*answer, error) {
 	}
 	finished = true
 	a.keep(ctx, "the answer of a request with an idempotency key is not kept",
-		a.Idempotency.FinishIdempotent(ctx, k, IdempotentResponse{Status: out.status, Header: out.header, Body: out.body}))
+		a.Idempotency.FinishIdempotent(ctx, k, out.kept()))
 	return out, nil
+}
+
+// kept is the form in which an answer is kept.
+func (out *answer) kept() IdempotentResponse {
+	header := map[string]string{}
+	if out.location != "" {
+		header[locationHeader] = out.location
+	}
+	if out.etag != "" {
+		header[etagHeader] = out.etag
+	}
+	return IdempotentResponse{Status: out.status, Header: header, Body: out.body}
 }
 
 // keep logs an error that must not change the answer of what was done.

@@ -1,10 +1,10 @@
 package httpapi
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"runtime/debug"
 	"strings"
@@ -77,11 +77,11 @@ func (a *api) logRequest(c *gin.Context, x *exchange, took time.Duration) {
 	if !a.Log.Enabled(c.Request.Context(), level) {
 		return
 	}
-	attrs := []slog.Attr{
+	const most = 11
+	attrs := append(make([]slog.Attr, 0, most),
 		slog.String("requestId", x.requestID), slog.String("method", methodLabel(c.Request.Method)),
 		slog.String("path", shorten(c.Request.URL.Path)), slog.Int("status", c.Writer.Status()),
-		slog.Int("bytes", max(c.Writer.Size(), 0)), slog.Duration("took", took), slog.String("remote", c.RemoteIP()),
-	}
+		slog.Int("bytes", max(c.Writer.Size(), 0)), slog.Duration("took", took), slog.String("remote", c.RemoteIP()))
 	if x.clientID != "" {
 		attrs = append(attrs, slog.String("client", x.clientID))
 	}
@@ -91,7 +91,7 @@ func (a *api) logRequest(c *gin.Context, x *exchange, took time.Duration) {
 	if x.stack != nil {
 		attrs = append(attrs, slog.String("stack", string(x.stack)))
 	}
-	a.Log.LogAttrs(context.WithoutCancel(c.Request.Context()), level, "request", attrs...)
+	a.Log.LogAttrs(c.Request.Context(), level, "request", attrs...)
 }
 
 func levelOf(c *gin.Context, x *exchange) slog.Level {
@@ -140,12 +140,17 @@ func (a *api) recover(c *gin.Context) {
 	c.Next()
 }
 
-// securityHeaders are for every answer; the docs loosen what they must.
-func securityHeaders(c *gin.Context) {
-	h := c.Writer.Header()
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-	h.Set("Referrer-Policy", "no-referrer")
-	c.Next()
+// securityHeaders are for every answer; the docs loosen what they must. The
+// values are made once: a handler that wants others puts new ones in their place.
+func securityHeaders() gin.HandlerFunc {
+	headers := http.Header{
+		"X-Content-Type-Options":  {"nosniff"},
+		"Cache-Control":           {"no-store"},
+		"Content-Security-Policy": {"default-src 'none'; frame-ancestors 'none'"},
+		"Referrer-Policy":         {"no-referrer"},
+	}
+	return func(c *gin.Context) {
+		maps.Copy(c.Writer.Header(), headers)
+		c.Next()
+	}
 }

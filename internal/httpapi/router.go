@@ -47,7 +47,7 @@ func New(d Deps) http.Handler {
 	engine.RedirectTrailingSlash = false
 	engine.ForwardedByClientIP = false // no proxy is trusted with the caller's address
 
-	engine.Use(a.observe, a.recover, securityHeaders)
+	engine.Use(a.observe, a.recover, securityHeaders())
 	engine.NoRoute(func(c *gin.Context) {
 		a.fail(c, fault.New(fault.RequestNotFound, "there is no %q", shorten(c.Request.URL.Path)).WithHint("the routes are in /openapi.yaml"))
 	})

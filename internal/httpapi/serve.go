@@ -11,11 +11,18 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-// answer is a reply as it goes out.
+const (
+	locationHeader = "Location"
+	etagHeader     = "Etag" // as net/http writes it
+)
+
+// answer is a reply as it goes out. Its headers are "" when they are not there.
 type answer struct {
-	status int
-	header map[string]string
-	body   []byte
+	status   int
+	location string
+	etag     string
+	replayed string
+	body     []byte
 }
 
 // serve makes the handler of a route: who calls and may they, what do they
@@ -31,10 +38,8 @@ func (a *api) serve(route Route) gin.HandlerFunc {
 			a.fail(c, err)
 			return
 		}
-		for name, value := range out.header {
-			c.Header(name, value)
-		}
-		write(c, out.status, "application/json", out.body)
+		out.headers(c.Writer.Header())
+		write(c, out.status, mediaJSON, out.body)
 	}
 }
 
@@ -60,14 +65,22 @@ func (a *api) answerNow(r *call) (*answer, error) {
 	return rep.answer()
 }
 
+func (out *answer) headers(h http.Header) {
+	set := func(name, value string) {
+		if value != "" {
+			h.Set(name, value)
+		}
+	}
+	set(locationHeader, out.location)
+	set(etagHeader, out.etag)
+	set(replayedHeader, out.replayed)
+}
+
 // answer makes the bytes and headers of a reply.
 func (rep reply) answer() (*answer, error) {
-	out := &answer{status: rep.status, header: map[string]string{}}
-	if rep.location != "" {
-		out.header["Location"] = rep.location
-	}
+	out := &answer{status: rep.status, location: rep.location}
 	if rep.revision != 0 {
-		out.header["ETag"] = etag(rep.revision)
+		out.etag = etag(rep.revision)
 	}
 	if rep.body == nil {
 		return out, nil

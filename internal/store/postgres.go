@@ -68,11 +68,13 @@ func postgresKind(err error) kind {
 		return orphan
 	case "40001", "40P01":
 		return contended
+	case "25006":
+		return unreachable
 	case "22021", "22P05":
 		return unstorable
 	}
 	switch e.Code[:min(2, len(e.Code))] {
-	case "08", "25", "28", "3D", "53", "55", "57", "58", "XX":
+	case "08", "28", "3D", "53", "55", "57", "58", "XX":
 		return unreachable
 	}
 	return unknownKind

@@ -48,12 +48,12 @@ func insertRun(ctx context.Context, db executor, r *flows.Run) error {
 	if err != nil {
 		return err
 	}
-	_, err = exec(ctx, db, q(`INSERT INTO runs (`+runColumns+`, cursor_text) VALUES `+placeholders(1, 27),
+	_, err = exec(ctx, db, q(`INSERT INTO runs (`+runColumns+`, furthest) VALUES `+placeholders(1, 27),
 		r.ID, r.Workspace, r.FlowID, r.FlowRevision, r.Trigger, cmp.Or(r.State, flows.Queued), r.Ledger.Read, r.Ledger.Filtered,
 		r.Ledger.Pushed, r.Ledger.Errored, r.Bytes, r.Chunks, r.PushJobID, r.Attempt, r.Failures, r.Fence,
 		checkpoint, r.CancelRequested, runError, r.Worker, micros(r.ResumeAt),
 		micros(r.LeaseUntil), micros(r.CreatedAt), micros(r.StartedAt), micros(r.FinishedAt), micros(r.UpdatedAt),
-		string(r.Checkpoint.Source)))
+		r.Checkpoint.Chunks))
 	return err
 }
 

@@ -188,3 +188,22 @@ func TestTimesComeFromTheClock(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, now, saved.UpdatedAt)
 }
+
+// The sweep runs every few seconds and must not read the history of all runs.
+func TestSQLiteSweepReadsOnlyLiveRuns(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "connector.db")
+	open(t, store.Config{Path: path})
+	rows, err := rawSQLite(t, path).Query("EXPLAIN QUERY PLAN "+store.SweepText, 1, 1, 1)
+	require.NoError(t, err)
+	defer rows.Close()
+	var plan strings.Builder
+	for rows.Next() {
+		var id, parent, unused int
+		var detail string
+		require.NoError(t, rows.Scan(&id, &parent, &unused, &detail))
+		plan.WriteString(detail + "\n")
+	}
+	require.NoError(t, rows.Err())
+	require.Contains(t, plan.String(), "SCAN runs USING INDEX runs_due")
+}

@@ -59,9 +59,10 @@ func (s *Store) ExtendRun(ctx context.Context, t flows.Token, until time.Time) (
 }
 
 const saveCheckpoint = `UPDATE runs SET checkpoint = $4,
-	failures = CASE WHEN cursor_text <> $5 THEN 0 ELSE failures END, cursor_text = $5,
-	records_read = $6, records_filtered = $7, records_pushed = $8, records_errored = $9,
-	bytes = $10, chunks = $11, push_job_id = $12, updated_at = $13
+	failures = CASE WHEN $10 > furthest THEN 0 ELSE failures END,
+	furthest = CASE WHEN $10 > furthest THEN $10 ELSE furthest END,
+	records_read = $5, records_filtered = $6, records_pushed = $7, records_errored = $8,
+	bytes = $9, chunks = $10, push_job_id = $11, updated_at = $12
 	WHERE ` + held + ` RETURNING flow_id`
 
 // SaveCheckpoint implements flows.WorkStore. It fills what is empty of the
@@ -73,7 +74,7 @@ func (s *Store) SaveCheckpoint(ctx context.Context, t flows.Token, c flows.Check
 		return err
 	}
 	now := s.now()
-	save := q(saveCheckpoint, t.Workspace, t.RunID, t.Fence, text, string(c.Source), c.Ledger.Read, c.Ledger.Filtered,
+	save := q(saveCheckpoint, t.Workspace, t.RunID, t.Fence, text, c.Ledger.Read, c.Ledger.Filtered,
 		c.Ledger.Pushed, c.Ledger.Errored, c.Bytes, c.Chunks, c.PushJobID, micros(now))
 	if len(errors) == 0 {
 		_, err = one(ctx, s.write, scanText, save, lost(t))

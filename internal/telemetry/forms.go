@@ -11,6 +11,10 @@ import (
 	"strings"
 )
 
+// maxQuoting is how often a text is looked for written as a string inside a
+// string: an answer in JSON that holds JSON, in a log line, is three.
+const maxQuoting = 3
+
 // formsOf lists the texts in which a secret can stand in a log line, a header
 // or an error, each at least minForm long.
 func formsOf(value string) []string {
@@ -21,20 +25,34 @@ func formsOf(value string) []string {
 		url.PathEscape(value), lowerEscapes(url.PathEscape(value)),
 		strings.ReplaceAll(query, "+", "%20"),
 		strings.TrimPrefix(url.UserPassword("", value).String(), ":"),
-		base64.StdEncoding.EncodeToString([]byte(value)), base64.RawStdEncoding.EncodeToString([]byte(value)),
-		base64.URLEncoding.EncodeToString([]byte(value)), base64.RawURLEncoding.EncodeToString([]byte(value)),
-		jsonText(value, true), jsonText(value, false),
-		unquoted(strconv.Quote(value)), unquoted(strconv.QuoteToASCII(value)),
-		hex.EncodeToString([]byte(value)), strings.ToUpper(hex.EncodeToString([]byte(value))),
 	}
+	for range maxQuoting {
+		for _, f := range forms {
+			if !strings.ContainsFunc(f, isQuoted) {
+				continue
+			}
+			forms = append(forms, jsonText(f, true), jsonText(f, false), unquoted(strconv.Quote(f)), unquoted(strconv.QuoteToASCII(f)))
+		}
+		forms = unique(forms)
+	}
+	raw := []byte(value)
+	forms = append(forms,
+		hex.EncodeToString(raw), strings.ToUpper(hex.EncodeToString(raw)),
+		base64.StdEncoding.EncodeToString(raw), base64.RawStdEncoding.EncodeToString(raw),
+		base64.URLEncoding.EncodeToString(raw), base64.RawURLEncoding.EncodeToString(raw),
+	)
 	for shift := range 3 {
 		forms = append(forms, base64Core(base64.RawStdEncoding, value, shift), base64Core(base64.RawURLEncoding, value, shift))
 	}
-	// What is written as JSON or quoted is often written so once more.
-	forms = append(forms, unquoted(strconv.Quote(jsonText(value, false))))
-	slices.Sort(forms)
-	forms = slices.Compact(forms)
-	return slices.DeleteFunc(forms, func(f string) bool { return len(f) < minForm })
+	return slices.DeleteFunc(unique(forms), func(f string) bool { return len(f) < minForm })
+}
+
+// isQuoted reports whether a quoted string can hold another text for r.
+func isQuoted(r rune) bool { return r < ' ' || r > '~' || strings.ContainsRune(`"\<>&`, r) }
+
+func unique(texts []string) []string {
+	slices.Sort(texts)
+	return slices.Compact(texts)
 }
 
 // base64Core is the part of a base64 text that a value gives whatever stands

@@ -3,6 +3,7 @@
 package telemetry
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -18,8 +19,10 @@ const (
 	minForm = 6
 	// keyLength is how many first bytes find the forms that a text may start.
 	keyLength = 4
+	// slotBits sizes the table of first bytes.
+	slotBits = 14
 	// maxSecrets bounds how many different secrets are looked for at a time.
-	maxSecrets = 20_000
+	maxSecrets = 4096
 )
 
 // Redactor replaces live secrets in texts by value: as they are and in the
@@ -30,28 +33,36 @@ type Redactor struct {
 	secrets map[string]*registration
 	// order lists the secrets by age, for the bound.
 	order []string
-	// forms finds the forms by their first bytes, the longest first.
-	forms map[[keyLength]byte][]form
+	// forms finds the forms by their first bytes.
+	forms map[[keyLength]byte]*bucket
 	// counts tells for most first bytes at a glance that no form starts so.
-	counts [1 << 12]uint32
+	counts [1 << slotBits]uint32
 }
 
-type registration struct{ uses int }
+type registration struct {
+	uses  int
+	forms []string
+}
 
-// form is a text that gives a secret away; uses counts the secrets with it.
-type form struct {
-	text string
-	uses int
+// bucket holds the forms that start alike. Forms have few different lengths,
+// so that looking up each length, the longest first, is quick however many
+// secrets share their start.
+type bucket struct {
+	// uses counts the secrets that have the form.
+	uses map[string]int
+	// ofLength counts the forms of a length; lengths lists them, the longest first.
+	ofLength map[int]int
+	lengths  []int
 }
 
 // NewRedactor makes a Redactor that looks for nothing yet.
 func NewRedactor() *Redactor {
-	return &Redactor{secrets: map[string]*registration{}, forms: map[[keyLength]byte][]form{}}
+	return &Redactor{secrets: map[string]*registration{}, forms: map[[keyLength]byte]*bucket{}}
 }
 
 // Register makes the redactor look for a secret until release is called; a
 // secret that was registered n times is looked for until the n-th release.
-// Secrets shorter than 6 bytes are not looked for. Beyond 20,000 different
+// Secrets shorter than 6 bytes are not looked for. Beyond 4,096 different
 // secrets the oldest is given up.
 func (r *Redactor) Register(secret crypto.Secret) (release func()) {
 	value := secret.Reveal()
@@ -65,10 +76,10 @@ func (r *Redactor) Register(secret crypto.Secret) (release func()) {
 		if len(r.order) >= maxSecrets {
 			r.remove(r.order[0])
 		}
-		entry = &registration{}
+		entry = &registration{forms: formsOf(value)}
 		r.secrets[value] = entry
 		r.order = append(r.order, value)
-		for _, text := range formsOf(value) {
+		for _, text := range entry.forms {
 			r.add(text)
 		}
 	}
@@ -85,11 +96,12 @@ func (r *Redactor) release(value string, entry *registration) {
 }
 
 func (r *Redactor) remove(value string) {
+	forms := r.secrets[value].forms
 	delete(r.secrets, value)
 	if i := slices.Index(r.order, value); i >= 0 {
 		r.order = slices.Delete(r.order, i, i+1)
 	}
-	for _, text := range formsOf(value) {
+	for _, text := range forms {
 		r.drop(text)
 	}
 }
@@ -97,34 +109,39 @@ func (r *Redactor) remove(value string) {
 func (r *Redactor) add(text string) {
 	key := keyOf(text)
 	r.counts[slot(key)]++
-	list := r.forms[key]
-	for i := range list {
-		if list[i].text == text {
-			list[i].uses++
-			return
-		}
+	b := r.forms[key]
+	if b == nil {
+		b = &bucket{uses: map[string]int{}, ofLength: map[int]int{}}
+		r.forms[key] = b
 	}
-	list = append(list, form{text, 1})
-	slices.SortFunc(list, func(a, b form) int { return len(b.text) - len(a.text) })
-	r.forms[key] = list
+	if b.uses[text]++; b.uses[text] > 1 {
+		return
+	}
+	if b.ofLength[len(text)]++; b.ofLength[len(text)] == 1 {
+		b.sortLengths()
+	}
 }
 
 func (r *Redactor) drop(text string) {
 	key := keyOf(text)
 	r.counts[slot(key)]--
-	list := r.forms[key]
-	for i := range list {
-		if list[i].text != text {
-			continue
-		}
-		if list[i].uses--; list[i].uses == 0 {
-			list = slices.Delete(list, i, i+1)
-		}
-		break
+	b := r.forms[key]
+	if b.uses[text]--; b.uses[text] > 0 {
+		return
 	}
-	if r.forms[key] = list; len(list) == 0 {
+	delete(b.uses, text)
+	if b.ofLength[len(text)]--; b.ofLength[len(text)] == 0 {
+		delete(b.ofLength, len(text))
+		b.sortLengths()
+	}
+	if len(b.uses) == 0 {
 		delete(r.forms, key)
 	}
+}
+
+func (b *bucket) sortLengths() {
+	b.lengths = slices.Sorted(maps.Keys(b.ofLength))
+	slices.Reverse(b.lengths)
 }
 
 // String gives s with every live secret replaced; s itself when it holds none.
@@ -169,9 +186,13 @@ func (r *Redactor) match(s string) int {
 	if r.counts[slot(key)] == 0 {
 		return 0
 	}
-	for _, f := range r.forms[key] {
-		if strings.HasPrefix(s, f.text) {
-			return len(f.text)
+	b := r.forms[key]
+	if b == nil {
+		return 0
+	}
+	for _, n := range b.lengths {
+		if n <= len(s) && b.uses[s[:n]] > 0 {
+			return n
 		}
 	}
 	return 0
@@ -181,5 +202,5 @@ func keyOf(s string) [keyLength]byte { return [keyLength]byte{s[0], s[1], s[2], 
 
 func slot(key [keyLength]byte) uint32 {
 	h := uint32(key[0]) | uint32(key[1])<<8 | uint32(key[2])<<16 | uint32(key[3])<<24
-	return h * 0x9E3779B1 >> 20
+	return h * 0x9E3779B1 >> (32 - slotBits)
 }

@@ -79,6 +79,11 @@ func (w *Worker) attempt(ctx context.Context, r *flows.Run, progress *engine.Pro
 		w.abort(ctx, r)
 		return flows.Ledger{}, errCanceled()
 	}
+	if r.Failures >= flows.MaxFailures {
+		w.abort(ctx, r)
+		return flows.Ledger{}, fault.New(fault.RunAttemptsSpent, "%d attempts in a row got no further, the last ones without a word", r.Failures).
+			WithHint("the workers that had the run ended without settling it; look at their logs and at the memory they may use")
+	}
 	f, err := w.Store.FlowRevision(ctx, r.Workspace, r.FlowID, r.FlowRevision)
 	if err != nil {
 		return flows.Ledger{}, err

@@ -37,7 +37,7 @@ func TestHowAnAttemptEnds(t *testing.T) {
 		"a stranger":             {commit: errors.New("odd"), state: flows.Waiting, counted: true, failure: true, code: fault.Internal},
 		"later, once too often":  {commit: fault.New(fault.CelonisServer, "500"), failures: flows.MaxFailures - 1, state: flows.Failed, counted: true, failure: true, code: fault.CelonisServer},
 		"wait counts no attempt": {commit: fault.New(fault.CelonisRateLimited, "250").WithResumeAt(soon), state: flows.Waiting, resumeAt: soon, code: fault.CelonisRateLimited},
-		"wait without a time":    {commit: fault.New(fault.CelonisJobStillBusy, "busy"), failures: flows.MaxFailures, state: flows.Waiting, code: fault.CelonisJobStillBusy},
+		"wait without a time":    {commit: fault.New(fault.CelonisJobStillBusy, "busy"), failures: flows.MaxFailures - 1, state: flows.Waiting, code: fault.CelonisJobStillBusy},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -139,6 +139,15 @@ func TestALostLeaseWritesNothing(t *testing.T) {
 	require.Empty(t, s.State)
 	require.Empty(t, b.store.settled)
 	require.Empty(t, b.sink.aborted(), "the job may be the other worker's now")
+}
+
+func TestARunThatEndsItsWorkersIsGivenUp(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.run.Failures = flows.MaxFailures
+	s := b.worker.Do(t.Context(), b.run, noLease)
+	require.Equal(t, flows.Failed, s.State)
+	require.Equal(t, fault.RunAttemptsSpent, s.Error.Code)
 }
 
 func TestAPanicFailsTheRunAndTheWorkerLives(t *testing.T) {

@@ -79,7 +79,7 @@ CREATE TABLE files (
     PRIMARY KEY (workspace, id)
 );
 
--- cursor_text is the checkpoint's cursor, kept apart to see whether it moved;
+-- furthest is the most chunks that a checkpoint of the run ever had;
 -- queued_at is when the id was last pushed to the queue; has_batches says that
 -- the run's record batches are chosen and stay the same.
 CREATE TABLE runs (
@@ -100,7 +100,7 @@ CREATE TABLE runs (
     failures         BIGINT  NOT NULL,
     fence            BIGINT  NOT NULL,
     checkpoint       TEXT    NOT NULL,
-    cursor_text      TEXT    NOT NULL,
+    furthest         BIGINT  NOT NULL DEFAULT 0,
     cancel_requested BOOLEAN NOT NULL,
     error            TEXT,
     worker           TEXT    NOT NULL,
@@ -116,8 +116,9 @@ CREATE TABLE runs (
 );
 
 CREATE INDEX runs_flow ON runs (workspace, flow_id, id);
--- The runs that have not ended: few, however many there have been.
+-- The runs that have not ended: few, however many there have been; of a flow, and of all in order.
 CREATE INDEX runs_live ON runs (workspace, flow_id, id) WHERE state IN ('queued', 'running', 'waiting');
+CREATE INDEX runs_due ON runs (id) WHERE state IN ('queued', 'running', 'waiting');
 
 CREATE TABLE record_errors (
     id          TEXT    NOT NULL PRIMARY KEY,
@@ -139,7 +140,7 @@ CREATE TABLE record_errors (
 );
 
 CREATE INDEX record_errors_flow ON record_errors (workspace, flow_id, id);
-CREATE INDEX record_errors_run ON record_errors (run_id, id);
+CREATE INDEX record_errors_run ON record_errors (workspace, flow_id, run_id, id);
 
 -- run_id is the run that holds the batch, null while none does.
 CREATE TABLE record_batches (

@@ -73,7 +73,7 @@ var workTests = map[string]func(*bundle){
 		require.Equal(b, []any{c.Bytes, c.Chunks, c.PushJobID}, []any{got.Bytes, got.Chunks, got.PushJobID})
 		require.Equal(b, r.LeaseUntil, got.LeaseUntil, "a checkpoint extends nothing")
 	},
-	"FailuresStartAnewWhenTheCursorMoved": func(b *bundle) {
+	"FailuresStartAnewWhenTheRunGotFurtherThanEver": func(b *bundle) {
 		r := b.claimed(b.flow(b.workspace, "flow"))
 		r, err := b.s.ClaimRun(b.ctx, r.ID, lease(b.now.Add(time.Hour)))
 		require.NoError(b, err)
@@ -83,7 +83,12 @@ var workTests = map[string]func(*bundle){
 			require.Equal(b, failures, b.read(r).Failures)
 		}
 		save(flows.Checkpoint{PushJobID: "job"}, 1)
-		save(flows.Checkpoint{PushJobID: "job", Source: json.RawMessage(`1`)}, 0)
+		save(flows.Checkpoint{PushJobID: "job", Source: json.RawMessage(`1`), Chunks: 2}, 0)
+		r, err = b.s.ClaimRun(b.ctx, r.ID, lease(b.now.Add(3*time.Hour)))
+		require.NoError(b, err)
+		save(flows.Checkpoint{PushJobID: "another", Source: json.RawMessage(`1`), Chunks: 1}, 1)
+		save(flows.Checkpoint{PushJobID: "another", Source: json.RawMessage(`2`), Chunks: 2}, 1)
+		save(flows.Checkpoint{PushJobID: "another", Source: json.RawMessage(`3`), Chunks: 3}, 0)
 	},
 	"SettleSucceeded": func(b *bundle) {
 		f, batch := b.flow(b.workspace, "flow"), b.id()
