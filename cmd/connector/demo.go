@@ -201,7 +201,7 @@ func (s *stage) connect(ctx context.Context) (string, error) {
 	}
 	err := s.api.call(ctx, "POST", "/v1/connections", map[string]any{
 		"name": "Demo pool", "apiType": "dataPush", "domain": s.host, "authType": "custom",
-		"appKey": s.appKey(), "poolId": s.team.Pools[0].ID,
+		"appKey": appKeyOf(s.team), "poolId": s.team.Pools[0].ID,
 	}, &c)
 	if err != nil {
 		return "", err
@@ -217,8 +217,8 @@ func (s *stage) connect(ctx context.Context) (string, error) {
 	return c.ID, nil
 }
 
-func (s *stage) appKey() string {
-	for _, c := range s.team.Credentials {
+func appKeyOf(team celonissim.Team) string {
+	for _, c := range team.Credentials {
 		if c.Kind == celonissim.AppKey {
 			return c.Key
 		}

@@ -14,7 +14,7 @@ import (
 
 // sampleBlocks is how many blocks at the beginning of a source types and
 // lengths are found from: about 4 MiB of text.
-const sampleBlocks = 4
+const sampleBlocks = 16
 
 // prepare opens the source, finds out what the mapping leaves open from a
 // sample, and compiles the mapping.
