@@ -1,6 +1,7 @@
 package connections
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"unicode"
@@ -19,10 +20,22 @@ type plan struct {
 	field    SecretField
 	// secret is zero when the stored one is kept.
 	secret crypto.Secret
+	// ingestion are the new halves of the access key; ingestionKept keeps the stored ones.
+	ingestion     map[SecretField]crypto.Secret
+	ingestionKept bool
+	// client, scopes and grant are those of OAuth2.
+	client *OAuthClient
+	scopes []string
+	grant  Grant
+	http   *HTTPSettings
+	// refs are the references that secrets were given by.
+	refs map[SecretField]string
 }
 
 // findings gathers every fault of a draft, so that they are told at once.
 type findings struct {
+	// noun is what the draft is of.
+	noun   string
 	fields []fault.Field
 	hints  []string
 }
@@ -35,6 +48,19 @@ func (f *findings) add(pointer string, err error) {
 	}
 }
 
+// addEach adds the fields of a fault, below the pointer.
+func (f *findings) addEach(pointer string, err error) {
+	if err == nil {
+		return
+	}
+	e := fault.From(err)
+	for _, field := range e.Fields {
+		at := *e
+		at.Message, at.Code = field.Detail, field.Code
+		f.add(pointer+field.Pointer, &at)
+	}
+}
+
 func (f *findings) has(pointer string) bool {
 	return slices.ContainsFunc(f.fields, func(x fault.Field) bool { return x.Pointer == pointer })
 }
@@ -43,18 +69,21 @@ func (f *findings) err() error {
 	if len(f.fields) == 0 {
 		return nil
 	}
-	e := fault.New(fault.RequestInvalid, "the connection is not valid").WithFields(f.fields...)
+	e := fault.New(fault.RequestInvalid, "the %s is not valid", f.noun).WithFields(f.fields...)
 	if len(f.hints) > 0 {
 		e = e.WithHint("%s", strings.Join(f.hints, "; "))
 	}
 	return e
 }
 
-// check reads a draft. current is the stored connection of an update, nil else.
-func (s *Service) check(d Draft, current *Connection) (plan, error) {
+// check reads a draft. current is the stored connection of an update, nil
+// else. Faults: RequestInvalid, and those of the repository.
+func (s *Service) check(ctx context.Context, workspace string, d Draft, current *Connection) (plan, error) {
 	d.Name, d.Domain, d.PoolID = strings.TrimSpace(d.Name), strings.TrimSpace(d.Domain), strings.TrimSpace(d.PoolID)
-	f := &findings{fields: s.validator.Struct(d)}
+	d = withoutLeftovers(d, current)
+	f := &findings{noun: "connection", fields: s.validator.Struct(d)}
 	p := plan{name: d.Name, apiType: d.APIType, authType: d.AuthType}
+	d = s.resolve(f, d, &p)
 	if !f.has("/name") && strings.ContainsFunc(d.Name, unicode.IsControl) {
 		f.add("/name", fault.New(fault.RequestFieldInvalid, "must not hold control characters"))
 	}
@@ -64,8 +93,13 @@ func (s *Service) check(d Draft, current *Connection) (plan, error) {
 			f.add("/domain", err)
 		}
 	}
+	p.http = checkHTTP(f, d.HTTP)
 	checkPool(f, d, &p)
 	checkSecrets(f, d, current, &p)
+	checkIngestion(f, d, current, &p)
+	if err := s.checkOAuth(ctx, f, oauthDraft{workspace, d}, &p); err != nil {
+		return plan{}, err
+	}
 	return p, f.err()
 }
 
@@ -108,15 +142,21 @@ func checkSecrets(f *findings, d Draft, current *Connection, p *plan) {
 	if f.has("/authType") {
 		return
 	}
-	field, _ := SecretFor(d.AuthType)
+	field, needed := SecretFor(d.AuthType)
 	p.field = field
 	given := map[SecretField]crypto.Secret{AppKey: d.AppKey, APIKey: d.APIKey}
 	for _, other := range []SecretField{AppKey, APIKey} {
 		if other != field && !given[other].IsZero() {
-			f.add("/"+string(other), fault.New(fault.RequestFieldInvalid, "must not be given for authType %q, which takes %s", d.AuthType, field))
+			f.add("/"+string(other), fault.New(fault.RequestFieldInvalid, "must not be given for authType %q, which takes %s", d.AuthType, takes(d.AuthType)))
 		}
 	}
+	if !needed {
+		return
+	}
 	pointer := "/" + string(field)
+	if f.has(pointer) {
+		return
+	}
 	if given[field].IsZero() {
 		if reason := whySecretNeeded(current, p, field); reason != nil {
 			f.add(pointer, reason)
@@ -124,7 +164,7 @@ func checkSecrets(f *findings, d Draft, current *Connection, p *plan) {
 		return
 	}
 	var err error
-	if p.secret, err = cleanSecret(given[field]); err != nil {
+	if p.secret, err = cleanSecret(given[field], "key"); err != nil {
 		f.add(pointer, err)
 	}
 }

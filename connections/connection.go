@@ -59,7 +59,7 @@ const (
 	Untested Status = "untested"
 	// Online: the last test went well.
 	Online Status = "online"
-	// Offline: the last test failed; runs of its flows wait.
+	// Offline: Celonis refused the login in a test or a run, or no test was ever good; runs of its flows wait.
 	Offline Status = "offline"
 )
 
@@ -76,17 +76,29 @@ type Connection struct {
 	AuthType AuthType
 	// PoolID is the data pool of a DataPush connection, a UUID.
 	PoolID string
+	// OAuthClientID, Scopes and Grant are those of an OAuth2 connection.
+	OAuthClientID string
+	// Scopes are asked for, in the catalog's order.
+	Scopes []string
+	Grant  Grant
+	// HTTP is how calls are made; nil leaves everything to the service.
+	HTTP *HTTPSettings
+	// AuthorizedAt is when a user last allowed an AuthorizationCode connection; zero when none has, or no longer.
+	AuthorizedAt time.Time
 	// Secrets are sealed; a plaintext exists only inside a caller of Service.Target (I4).
-	Secrets   map[SecretField]SealedSecret
-	Status    Status
-	LastTest  *TestResult
+	Secrets  map[SecretField]SealedSecret
+	Status   Status
+	LastTest *TestResult
+	Recovery
 	CreatedAt time.Time
 	UpdatedAt time.Time
 }
 
 // SealedSecret is a secret as it is stored.
 type SealedSecret struct {
-	Envelope  string
+	Envelope string
+	// Ref names where the secret is found, when the envelope seals that name and not the secret itself; "" else.
+	Ref       string
 	UpdatedAt time.Time
 }
 
@@ -96,21 +108,48 @@ type Draft struct {
 	Name     string        `json:"name" validate:"required,max=100"`
 	APIType  APIType       `json:"apiType" validate:"required,oneof=intelligence dataPush"`
 	Domain   string        `json:"domain" validate:"required,max=300"`
-	AuthType AuthType      `json:"authType" validate:"required,oneof=custom token"`
+	AuthType AuthType      `json:"authType" validate:"required,oneof=custom token oauth2"`
 	AppKey   crypto.Secret `json:"appKey,omitzero"`
 	APIKey   crypto.Secret `json:"apiKey,omitzero"`
-	PoolID   string        `json:"poolId,omitempty" validate:"max=300"`
+	// AccessKeyID and SecretAccessKey are optional and come together.
+	AccessKeyID     crypto.Secret `json:"accessKeyId,omitzero"`
+	SecretAccessKey crypto.Secret `json:"secretAccessKey,omitzero"`
+	PoolID          string        `json:"poolId,omitempty" validate:"max=300"`
+
+	OAuthClientID string   `json:"oauthClientId,omitempty" validate:"max=64"`
+	Scopes        []string `json:"scopes,omitempty" validate:"max=100,dive,max=100"`
+	Grant         Grant    `json:"grant,omitempty" validate:"omitempty,oneof=clientCredentials authorizationCode"`
+
+	// HTTP is the HTTP view of the same connection.
+	HTTP *HTTPSettings `json:"http,omitempty"`
+}
+
+// Draft gives what a caller may write of the connection, as it is, without secrets.
+func (c *Connection) Draft() Draft {
+	return Draft{
+		Name: c.Name, APIType: c.APIType, Domain: c.Domain, AuthType: c.AuthType, PoolID: c.PoolID,
+		OAuthClientID: c.OAuthClientID, Scopes: c.Scopes, Grant: c.Grant, HTTP: c.HTTP,
+	}
 }
 
 // Target is everything a test call or a client needs to reach Celonis. It
 // holds a plaintext key and lives inside one call (I4).
 type Target struct {
+	// ID is the connection's id, "" for one that is not stored.
+	ID string
 	// BaseURL is scheme and host, without a trailing slash.
 	BaseURL  string
 	APIType  APIType
 	AuthType AuthType
-	Key      crypto.Secret
-	PoolID   string
+	// Key is the App key or the API key; empty for OAuth2.
+	Key    crypto.Secret
+	PoolID string
+	// HTTP is how calls are made; nil leaves everything to the client.
+	HTTP *HTTPSettings
+	// OAuth is set for OAuth2 only.
+	OAuth *OAuthTarget
+	// Ingestion is the access key for data ingestion; nil without one.
+	Ingestion *IngestionKey
 }
 
 // Step is one thing that a test call looks at.

@@ -27,6 +27,10 @@ type memory struct {
 	// beforeUpdate is called before an update looks at the row, when not nil.
 	beforeUpdate func()
 	saveErr      error
+	// noted are the names of unsaved connections that were tested.
+	noted []string
+	// waiting are the runs that wait for any connection.
+	waiting []string
 }
 
 var _ connections.Repository = (*memory)(nil)
@@ -120,21 +124,45 @@ func (m *memory) DeleteConnection(_ context.Context, workspace, id string, revis
 	return nil
 }
 
-func (m *memory) SaveConnectionTest(_ context.Context, c *connections.Connection) error {
+func (m *memory) SaveConnectionTest(_ context.Context, c *connections.Connection) ([]string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.saveErr != nil {
-		return m.saveErr
+		return nil, m.saveErr
 	}
 	row, err := m.find(c.Workspace, c.ID)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if row.Revision != c.Revision {
-		return fault.New(fault.RequestStale, "stale")
+		return nil, fault.New(fault.RequestStale, "stale")
 	}
-	row.Status, row.LastTest = c.Status, c.LastTest
+	row.Status, row.LastTest, row.Recovery = c.Status, c.LastTest, c.Recovery
 	m.rows[c.ID] = row
+	if c.Status == connections.Online {
+		return m.waiting, nil
+	}
+	return nil, nil
+}
+
+func (m *memory) TakeProbes(_ context.Context, now, until time.Time, limit int) ([]connections.Connection, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var taken []connections.Connection
+	for id, c := range m.rows {
+		if c.Status == connections.Offline && !c.NextProbeAt.IsZero() && !c.NextProbeAt.After(now) && len(taken) < limit {
+			c.NextProbeAt = until
+			m.rows[id] = c
+			taken = append(taken, c)
+		}
+	}
+	return taken, nil
+}
+
+func (m *memory) NoteDraftTest(_ context.Context, _, name string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.noted = append(m.noted, name)
 	return nil
 }
 
@@ -162,10 +190,11 @@ type bundle struct {
 	*connections.Service
 	store  *memory
 	tester *asked
+	runs   *told
 	now    time.Time
 }
 
-func setup(t testing.TB) *bundle {
+func setup(t testing.TB, change ...func(*connections.Deps)) *bundle {
 	t.Helper()
 	entry, err := crypto.GenerateEntry()
 	require.NoError(t, err)
@@ -173,11 +202,16 @@ func setup(t testing.TB) *bundle {
 	require.NoError(t, err)
 	b := &bundle{
 		store:  &memory{rows: map[string]connections.Connection{}, users: map[string][]connections.Usage{}},
-		tester: &asked{ok: true}, now: time.Date(2024, 5, 1, 12, 0, 0, 0, time.UTC),
+		tester: &asked{ok: true}, runs: &told{}, now: time.Date(2024, 5, 1, 12, 0, 0, 0, time.UTC),
 	}
-	b.Service = connections.NewService(connections.Deps{
+	deps := connections.Deps{
 		Repository: b.store, Sealer: ring, Tester: b.tester, Domains: policy(t, "http://127.0.0.1:9000"), Now: func() time.Time { return b.now },
-	})
+		Runs: b.runs, Roll: func() float64 { return 0 },
+	}
+	for _, c := range change {
+		c(&deps)
+	}
+	b.Service = connections.NewService(deps)
 	return b
 }
 

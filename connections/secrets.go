@@ -2,6 +2,7 @@ package connections
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -10,8 +11,8 @@ import (
 	"github.com/celonis-connector/connector/internal/fault"
 )
 
-// sealedKind is the kind of row that a connection's envelopes are bound to.
-const sealedKind = "connection"
+// SealedKind is the kind of row that a connection's envelopes are bound to.
+const SealedKind = "connection"
 
 // maxKey bounds a key. Celonis's own are far shorter.
 const maxKey = 4096
@@ -31,7 +32,8 @@ func sealSecret(s Sealer, c *Connection, field SecretField, plain crypto.Secret,
 	if err != nil {
 		return fault.Wrap(err, fault.Internal, "the secret cannot be sealed")
 	}
-	c.Secrets[field] = SealedSecret{Envelope: envelope, UpdatedAt: now}
+	ref, _ := plain.Ref()
+	c.Secrets[field] = SealedSecret{Envelope: envelope, Ref: ref, UpdatedAt: now}
 	return nil
 }
 
@@ -42,6 +44,10 @@ func openSecret(s Sealer, c *Connection) (crypto.Secret, error) {
 	if !needed {
 		return crypto.Secret{}, nil
 	}
+	return openField(s, c, field)
+}
+
+func openField(s Sealer, c *Connection, field SecretField) (crypto.Secret, error) {
 	sealed, ok := c.Secrets[field]
 	if !ok {
 		return crypto.Secret{}, fault.New(fault.ConnectionSecretRequired, "the connection %q has no %s", c.Name, field).
@@ -52,6 +58,8 @@ func openSecret(s Sealer, c *Connection) (crypto.Secret, error) {
 	case errors.Is(err, crypto.ErrUnknownKey):
 		return crypto.Secret{}, fault.Wrap(err, fault.KeyringUnknown, "the master key that sealed the %s of connection %q is not in the keyring", field, c.Name).
 			WithHint("put the older master key back behind the primary one, then run \"connector keys rotate\"")
+	case sealed.Ref != "" && fault.CodeOf(err) != fault.Internal && err != nil:
+		return crypto.Secret{}, err // the sentence speaks of the reference
 	case err != nil:
 		return crypto.Secret{}, fault.Wrap(err, fault.SecretUnsealed, "the %s of connection %q cannot be opened", field, c.Name).
 			WithHint("give the key again in the connection's field %s", field)
@@ -60,34 +68,37 @@ func openSecret(s Sealer, c *Connection) (crypto.Secret, error) {
 }
 
 func placeOf(c *Connection, field SecretField) crypto.AAD {
-	return crypto.AAD{Workspace: c.Workspace, Kind: sealedKind, ID: c.ID, Field: string(field)}
+	return crypto.AAD{Workspace: c.Workspace, Kind: SealedKind, ID: c.ID, Field: string(field)}
 }
 
-// cleanSecret trims what was pasted with a key and refuses what cannot be one.
-// No sentence repeats any of it.
-func cleanSecret(given crypto.Secret) (crypto.Secret, error) {
+// cleanSecret trims what was pasted with a secret and refuses what cannot be
+// one. noun says what it is, "key"; no sentence repeats any of it.
+func cleanSecret(given crypto.Secret, noun string) (crypto.Secret, error) {
 	key := strings.TrimSpace(given.Reveal())
+	_, isRef := given.Ref()
 	switch {
+	case isRef:
+		return crypto.Secret{}, fault.New(fault.SecretRefRefused, "a reference is not taken here").WithHint("give the %s itself", noun)
 	case key == "":
-		return crypto.Secret{}, fault.New(fault.SecretInvalid, "the key is empty")
+		return crypto.Secret{}, fault.New(fault.SecretInvalid, "the %s is empty", noun)
 	case looksMasked(key):
-		return crypto.Secret{}, fault.New(fault.SecretMask, "the value is a mask, not a key").
-			WithHint("leave the field out to keep the stored key, or give the key itself")
+		return crypto.Secret{}, fault.New(fault.SecretMask, "the value is a mask, not a %s", noun).
+			WithHint("leave the field out to keep the stored %s, or give the %s itself", noun, noun)
 	case len(key) > maxKey:
-		return crypto.Secret{}, fault.New(fault.SecretInvalid, "the key is longer than %d characters", maxKey)
+		return crypto.Secret{}, fault.New(fault.SecretInvalid, "the %s is longer than %d characters", noun, maxKey)
 	}
 	if prefix := pastedPrefix(key); prefix != "" {
-		return crypto.Secret{}, fault.New(fault.SecretInvalid, "the key begins with %q, which is not part of it", prefix).
-			WithHint("give the key alone: the prefix follows from the auth type")
+		return crypto.Secret{}, fault.New(fault.SecretInvalid, "the %s begins with %q, which is not part of it", noun, prefix).
+			WithHint("give the %s alone: the prefix follows from the auth type", noun)
 	}
 	for _, r := range key {
 		switch {
 		case unicode.IsSpace(r) || unicode.IsControl(r):
-			return crypto.Secret{}, fault.New(fault.SecretInvalid, "the key holds a blank or a line break").
-				WithHint("copy the key anew from Celonis, in one line")
+			return crypto.Secret{}, fault.New(fault.SecretInvalid, "the %s holds a blank or a line break", noun).
+				WithHint("copy the %s anew from Celonis, in one line", noun)
 		case r > unicode.MaxASCII || r == unicode.ReplacementChar:
-			return crypto.Secret{}, fault.New(fault.SecretInvalid, "the key holds a character that is not ASCII").
-				WithHint("copy the key anew from Celonis: an editor may have replaced characters in it")
+			return crypto.Secret{}, fault.New(fault.SecretInvalid, "the %s holds a character that is not ASCII", noun).
+				WithHint("copy the %s anew from Celonis: an editor may have replaced characters in it", noun)
 		}
 	}
 	return crypto.NewSecret(key), nil
@@ -105,10 +116,14 @@ func pastedPrefix(key string) string {
 	return ""
 }
 
+// maskWords are what stands in a secret's place in forms and exports.
+func maskWords() []string {
+	return []string{"redacted", "secret", "hidden", "masked", "unchanged", "set"}
+}
+
 // looksMasked tells what a form shows in a secret's place.
 func looksMasked(key string) bool {
-	switch strings.ToLower(strings.Trim(key, "[]<>(){}")) {
-	case "redacted", "secret", "hidden", "masked", "unchanged", "set":
+	if slices.Contains(maskWords(), strings.ToLower(strings.Trim(key, "[]<>(){}"))) {
 		return true
 	}
 	if strings.ContainsAny(key, "\u2022\u25cf\u2219\u00b7\u2026\u25e6\u26ab") || strings.Contains(key, "***") {

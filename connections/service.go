@@ -4,25 +4,41 @@ import (
 	"context"
 	"log/slog"
 	"maps"
+	"math/rand/v2"
 	"time"
 
 	"github.com/celonis-connector/connector/internal/fault"
 	"github.com/celonis-connector/connector/internal/validate"
 	"github.com/google/uuid"
+	"golang.org/x/time/rate"
 )
 
 // updateTries bounds how often an update without a revision is done over
 // because another one came between.
 const updateTries = 3
 
-// Deps are what a Service needs. Logger, Now and NewID may be left out.
+// Deps are what a Service needs. Logger, Runs, SecretRefs, TestLimits, Pace, Roll, Now and NewID may be left out.
 type Deps struct {
 	Repository Repository
-	Sealer     Sealer
-	Tester     Tester
-	Domains    *DomainPolicy
-	Logger     *slog.Logger
-	Now        func() time.Time
+	// OAuthClients are read only.
+	OAuthClients OAuthClientRepository
+	Sealer       Sealer
+	Tester       Tester
+	Domains      *DomainPolicy
+	Logger       *slog.Logger
+	// Uses tells what flows do with connections; without it, what every connection of its API type does is all there is.
+	Uses OperationUses
+	// Runs is told of runs that may go on; the sweep finds them when it is nil.
+	Runs RunQueue
+	// SecretRefs finds secrets that are kept elsewhere; none may be when it is nil.
+	SecretRefs SecretRefs
+	// TestLimits bound the tests that callers ask for; DefaultTestLimits when zero.
+	TestLimits TestLimits
+	// Pace bounds the pauses between probes; DefaultPace when zero.
+	Pace Pace
+	// Roll gives random numbers from 0 to 1 for the jitter of probes.
+	Roll func() float64
+	Now  func() time.Time
 	// NewID makes ids that grow with time; UUIDs of version 7 when nil.
 	NewID func() string
 }
@@ -32,6 +48,7 @@ type Deps struct {
 type Service struct {
 	deps      Deps
 	validator *validate.Validator
+	limiter   testLimiter
 }
 
 // NewService makes a Service.
@@ -42,22 +59,40 @@ func NewService(d Deps) *Service {
 	if d.Now == nil {
 		d.Now = time.Now
 	}
+	if d.SecretRefs == nil {
+		d.SecretRefs = noRefs{}
+	}
+	d.Sealer = resolving{d.Sealer, d.SecretRefs}
+	if d.TestLimits == (TestLimits{}) {
+		d.TestLimits = DefaultTestLimits()
+	}
+	if d.Pace == (Pace{}) {
+		d.Pace = DefaultPace()
+	}
+	if d.Roll == nil {
+		d.Roll = rand.Float64
+	}
 	if d.NewID == nil {
 		d.NewID = func() string { return uuid.Must(uuid.NewV7()).String() }
 	}
-	return &Service{deps: d, validator: validate.New()}
+	return &Service{deps: d, validator: validate.New(), limiter: testLimiter{buckets: map[string]*rate.Limiter{}}}
 }
 
 // CreateOptions are the choices of a create.
 type CreateOptions struct {
 	// SkipTest leaves the new connection untested.
 	SkipTest bool
+	// Keyless stores the connection, untested, although its secret is not given: it is offline until it gets one.
+	Keyless bool
 }
 
 // Create stores a new connection and tests it at once; it is stored whatever
 // the test finds. Faults: RequestInvalid with every fault of d, ConnectionNameTaken.
 func (s *Service) Create(ctx context.Context, workspace string, d Draft, opt CreateOptions) (*Connection, error) {
-	p, err := s.check(d, nil)
+	p, err := s.check(ctx, workspace, d, nil)
+	if opt.Keyless {
+		err = withoutSecretFaults(err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -69,10 +104,13 @@ func (s *Service) Create(ctx context.Context, workspace string, d Draft, opt Cre
 	if _, err := s.apply(c, p); err != nil {
 		return nil, err
 	}
+	if opt.Keyless && p.field != "" && p.secret.IsZero() {
+		c.Status = Offline
+	}
 	if err := s.deps.Repository.CreateConnection(ctx, c); err != nil {
 		return nil, err
 	}
-	if !opt.SkipTest {
+	if !opt.SkipTest && !opt.Keyless {
 		s.testAfterWrite(ctx, c)
 	}
 	return c, nil
@@ -117,7 +155,7 @@ func (s *Service) update(ctx context.Context, workspace, id string, d Draft, rev
 		return nil, false, fault.New(fault.RequestStale, "the connection is at revision %d, not %d", current.Revision, revision).
 			WithHint("read the connection again and repeat the change on what it is now")
 	}
-	p, err := s.check(d, current)
+	p, err := s.check(ctx, workspace, d, current)
 	if err != nil {
 		return nil, false, err
 	}
@@ -131,7 +169,7 @@ func (s *Service) update(ctx context.Context, workspace, id string, d Draft, rev
 	}
 	c.Revision++
 	if retest {
-		c.Status, c.LastTest = Untested, nil
+		c.Status, c.LastTest, c.Recovery = Untested, nil, Recovery{}
 	}
 	if err := s.deps.Repository.UpdateConnection(ctx, c); err != nil {
 		return nil, false, err
@@ -141,14 +179,16 @@ func (s *Service) update(ctx context.Context, workspace, id string, d Draft, rev
 
 // apply writes a plan into c; changed tells whether anything is new that a test looks at.
 func (s *Service) apply(c *Connection, p plan) (changed bool, err error) {
-	changed = c.Domain != p.domain.Host || c.AuthType != p.authType || c.APIType != p.apiType || c.PoolID != p.poolID
-	c.Name, c.APIType, c.Domain, c.AuthType, c.PoolID = p.name, p.apiType, p.domain.Host, p.authType, p.poolID
+	changed = applyOAuth(c, p) || !c.HTTP.Equal(p.http) || c.Domain != p.domain.Host || c.AuthType != p.authType || c.APIType != p.apiType || c.PoolID != p.poolID
+	c.Name, c.APIType, c.Domain, c.AuthType, c.PoolID, c.HTTP = p.name, p.apiType, p.domain.Host, p.authType, p.poolID, p.http
 	c.UpdatedAt = s.deps.Now()
-	maps.DeleteFunc(c.Secrets, func(f SecretField, _ SealedSecret) bool { return f != p.field })
-	if p.secret.IsZero() {
-		return changed, nil
+	maps.DeleteFunc(c.Secrets, func(f SecretField, _ SealedSecret) bool { return f != p.field && !(p.ingestionKept && isIngestion(f)) })
+	renewed, err := applyIngestion(s.deps.Sealer, c, p)
+	changed = changed || renewed
+	if p.secret.IsZero() || err != nil {
+		return changed, err
 	}
-	return true, sealSecret(s.deps.Sealer, c, p.field, p.secret, c.UpdatedAt)
+	return true, sealSecret(s.deps.Sealer, c, p.field, p.kept(p.field, p.secret), c.UpdatedAt)
 }
 
 func copyOf(c *Connection) *Connection {

@@ -305,6 +305,7 @@ func TestTestDraftStoresNothing(t *testing.T) {
 	require.True(t, r.OK)
 	require.Equal(t, key, b.tester.targets[0].Key.Reveal())
 	require.Empty(t, b.store.rows)
+	require.Equal(t, []string{"Prod pool"}, b.store.noted, "the use of a key is on record")
 }
 
 func TestTargetFaults(t *testing.T) {

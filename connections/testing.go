@@ -8,43 +8,58 @@ import (
 
 // Test makes a test call with a stored connection and stores what it found,
 // unless the connection was changed meanwhile. A failing test is a result;
-// faults are ConnectionNotFound and those of Target.
+// faults are ConnectionNotFound, ConnectionTestLimited and those of Target.
 func (s *Service) Test(ctx context.Context, workspace, id string) (TestResult, error) {
 	c, err := s.deps.Repository.Connection(ctx, workspace, id)
 	if err != nil {
 		return TestResult{}, err
 	}
-	if err := s.test(ctx, c); err != nil {
+	if err := s.limiter.take(workspace+"/"+id, s.deps.TestLimits.Saved, s.deps.Now()); err != nil {
+		return TestResult{}, err
+	}
+	if err := s.test(ctx, c, Caller); err != nil {
 		return TestResult{}, err
 	}
 	return *c.LastTest, nil
 }
 
 // TestDraft makes a test call with a connection that is not stored, and
-// stores nothing. Faults: RequestInvalid with every fault of d.
-func (s *Service) TestDraft(ctx context.Context, _ string, d Draft) (TestResult, error) {
-	p, err := s.check(d, nil)
+// stores nothing. Faults: RequestInvalid with every fault of d, ConnectionTestLimited.
+func (s *Service) TestDraft(ctx context.Context, workspace string, d Draft) (TestResult, error) {
+	p, err := s.check(ctx, workspace, d, nil)
 	if err != nil {
 		return TestResult{}, err
 	}
-	return s.deps.Tester.Test(ctx, Target{
-		BaseURL: p.domain.BaseURL, APIType: p.apiType, AuthType: p.authType, Key: p.secret, PoolID: p.poolID,
-	}), nil
+	if err := s.limiter.take(workspace, s.deps.TestLimits.Unsaved, s.deps.Now()); err != nil {
+		return TestResult{}, err
+	}
+	t := Target{BaseURL: p.domain.BaseURL, APIType: p.apiType, AuthType: p.authType, Key: p.secret, PoolID: p.poolID, HTTP: p.http}
+	if p.client != nil {
+		if t.OAuth, err = s.oauthTarget(p.client, oauthUse{Scopes: p.scopes, Grant: p.grant}); err != nil {
+			return TestResult{}, err
+		}
+	}
+	if err := s.deps.Repository.NoteDraftTest(ctx, workspace, p.name); err != nil {
+		return TestResult{}, err
+	}
+	return s.deps.Tester.Test(ctx, t), nil
 }
 
 // Target opens what a client needs to reach Celonis as the connection. It
 // holds the plaintext key: keep it inside one call (I4). Faults:
 // ConnectionNotFound, ConnectionDomain when the operator no longer allows the
-// host, KeyringUnknown and SecretUnsealed when the key cannot be opened.
+// host, KeyringUnknown and SecretUnsealed when the key cannot be opened,
+// OAuthClientDomain and OAuthScopeNotAllowed when the OAuth client no longer
+// allows the domain or a scope.
 func (s *Service) Target(ctx context.Context, workspace, id string) (Target, error) {
 	c, err := s.deps.Repository.Connection(ctx, workspace, id)
 	if err != nil {
 		return Target{}, err
 	}
-	return s.targetOf(c)
+	return s.targetOf(ctx, c)
 }
 
-func (s *Service) targetOf(c *Connection) (Target, error) {
+func (s *Service) targetOf(ctx context.Context, c *Connection) (Target, error) {
 	domain, err := s.deps.Domains.Parse(c.Domain)
 	if err != nil {
 		return Target{}, err
@@ -53,13 +68,25 @@ func (s *Service) targetOf(c *Connection) (Target, error) {
 	if err != nil {
 		return Target{}, err
 	}
-	return Target{BaseURL: domain.BaseURL, APIType: c.APIType, AuthType: c.AuthType, Key: key, PoolID: c.PoolID}, nil
+	t := Target{ID: c.ID, BaseURL: domain.BaseURL, APIType: c.APIType, AuthType: c.AuthType, Key: key, PoolID: c.PoolID, HTTP: c.HTTP}
+	id, secret, err := openIngestion(s.deps.Sealer, c)
+	if err != nil {
+		return Target{}, err
+	}
+	if !id.IsZero() {
+		t.Ingestion = &IngestionKey{AccessKeyID: id, SecretAccessKey: secret}
+	}
+	if c.AuthType == OAuth2 {
+		t.OAuth, err = s.storedOAuth(ctx, c)
+	}
+	return t, err
 }
 
-// test puts a result and a status into c and stores both. A test that the
-// caller's own going away cut short says nothing of the connection.
-func (s *Service) test(ctx context.Context, c *Connection) error {
-	target, err := s.targetOf(c)
+// test puts a result and the standing that follows from it into c and stores
+// both. A test that the caller's own going away cut short says nothing of the
+// connection.
+func (s *Service) test(ctx context.Context, c *Connection, by Observer) error {
+	target, err := s.targetOf(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -67,23 +94,23 @@ func (s *Service) test(ctx context.Context, c *Connection) error {
 	if err := ctx.Err(); err != nil {
 		return fault.Wrap(err, fault.Unavailable, "the test was cut short")
 	}
+	s.noteScopes(ctx, c, &result)
 	tested := *c
-	tested.LastTest, tested.Status = &result, Offline
-	if result.OK {
-		tested.Status = Online
-	}
-	err = s.deps.Repository.SaveConnectionTest(ctx, &tested)
+	tested.LastTest = &result
+	tested.settle(result.finding(), by, s, s.deps.Now())
+	resumed, err := s.deps.Repository.SaveConnectionTest(ctx, &tested)
 	if err != nil && !fault.Has(err, fault.RequestStale) {
 		return err
 	}
-	c.LastTest, c.Status = tested.LastTest, tested.Status
+	c.LastTest, c.Status, c.Recovery = tested.LastTest, tested.Status, tested.Recovery
+	s.resume(ctx, resumed)
 	return nil
 }
 
 // testAfterWrite tests what was just stored. The write stands whatever
 // happens here: a test that could not be made or stored leaves c untested.
 func (s *Service) testAfterWrite(ctx context.Context, c *Connection) {
-	if err := s.test(ctx, c); err != nil {
+	if err := s.test(ctx, c, Caller); err != nil {
 		s.deps.Logger.WarnContext(ctx, "test after the write of a connection", "connection", c.ID, "error", err)
 	}
 }

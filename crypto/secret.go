@@ -17,20 +17,36 @@ const redacted = "[redacted]"
 // The plaintext stands behind a pointer because package fmt prints unexported
 // fields without asking their methods: there it finds an address and no more.
 // Compare with Equal, since == compares addresses.
-type Secret struct{ value *string }
+type Secret struct {
+	value *string
+	// ref says that value names the place of the plaintext and is none itself.
+	ref bool
+}
 
 // NewSecret takes a plaintext. An empty one gives the zero Secret.
 func NewSecret(value string) Secret {
 	if value == "" {
 		return Secret{}
 	}
-	return Secret{&value}
+	return Secret{value: &value}
 }
 
-// Reveal gives the plaintext. Call it at the last moment and keep the result
-// inside that call (I4).
+// NewRef makes a secret that names a place where the plaintext is found. It
+// reveals nothing: who takes references asks for Ref and looks there.
+func NewRef(ref string) Secret { return Secret{&ref, true} }
+
+// Ref gives the name of the place; ok is false for a secret that is a plaintext.
+func (s Secret) Ref() (ref string, ok bool) {
+	if !s.ref {
+		return "", false
+	}
+	return *s.value, true
+}
+
+// Reveal gives the plaintext, "" for a reference. Call it at the last moment
+// and keep the result inside that call (I4).
 func (s Secret) Reveal() string {
-	if s.value == nil {
+	if s.value == nil || s.ref {
 		return ""
 	}
 	return *s.value
@@ -41,6 +57,9 @@ func (s Secret) IsZero() bool { return s.value == nil }
 
 // Equal compares in constant time.
 func (s Secret) Equal(other Secret) bool {
+	if s.ref || other.ref {
+		return s.ref == other.ref && *s.value == *other.value
+	}
 	return subtle.ConstantTimeCompare([]byte(s.Reveal()), []byte(other.Reveal())) == 1
 }
 
@@ -62,5 +81,11 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 // UnmarshalText takes a plaintext, so that a request body can carry a secret in.
 func (s *Secret) UnmarshalText(text []byte) error {
 	*s = NewSecret(string(text))
+	return nil
+}
+
+// UnmarshalRef takes a reference, so that a request body can carry one in.
+func (s *Secret) UnmarshalRef(ref string) error {
+	*s = NewRef(ref)
 	return nil
 }

@@ -119,3 +119,23 @@ func TestSecretTakesAndGivesItsPlaintext(t *testing.T) {
 	require.Equal(t, "[redacted]", body.AppKey.String())
 	require.Equal(t, crypto.Secret{}, crypto.NewSecret(""))
 }
+
+func TestAReferenceRevealsNothing(t *testing.T) {
+	t.Parallel()
+	r := crypto.NewRef("env:NAME")
+	require.Empty(t, r.Reveal())
+	require.False(t, r.IsZero())
+	ref, ok := r.Ref()
+	require.True(t, ok)
+	require.Equal(t, "env:NAME", ref)
+	require.True(t, r.Equal(crypto.NewRef("env:NAME")))
+	require.False(t, r.Equal(crypto.NewRef("env:OTHER")))
+	require.False(t, r.Equal(crypto.NewSecret("env:NAME")))
+	require.False(t, crypto.Secret{}.Equal(r))
+	require.Equal(t, "[redacted]", fmt.Sprintf("%+v", r))
+	_, ok = crypto.NewSecret("env:NAME").Ref()
+	require.False(t, ok)
+	var read crypto.Secret
+	require.NoError(t, read.UnmarshalRef("file:key"))
+	require.True(t, read.Equal(crypto.NewRef("file:key")))
+}

@@ -2,8 +2,6 @@ package flows
 
 import (
 	"context"
-	"strings"
-	"unicode"
 
 	"github.com/celonis-connector/connector/connections"
 	"github.com/celonis-connector/connector/internal/fault"
@@ -11,12 +9,8 @@ import (
 
 // withDefaults fills what a caller left out, so that a read shows what will happen.
 func withDefaults(s Spec) Spec {
-	if s.Import.Mode == "" {
-		s.Import.Mode = Replace
-	}
-	if s.Import.FileType == "" {
-		s.Import.FileType = Parquet
-	}
+	s.Export = exportDefaults(s.Export)
+	s.Import = importDefaults(s.Import)
 	if s.MaxErrors == nil {
 		s.MaxErrors = &Threshold{Count: DefaultMaxErrors}
 	}
@@ -28,7 +22,7 @@ func (s *Service) check(ctx context.Context, workspace string, spec Spec) error 
 	fields := s.valid.Struct(spec)
 	if len(fields) == 0 {
 		fields = append(fields, checkExport(spec.Export)...)
-		fields = append(fields, checkImport(spec.Import)...)
+		fields = append(fields, checkImport(spec)...)
 		fields = append(fields, s.CheckMapping(spec)...)
 		referred, err := s.checkReferences(ctx, workspace, spec)
 		if err != nil {
@@ -65,6 +59,9 @@ func checkExport(e Export) (fields []fault.Field) {
 		}
 		return fields
 	}
+	if e.Gather != nil {
+		fields = append(fields, invalid("/export/gather", "belongs to an export of type records only"))
+	}
 	switch {
 	case e.FileID == "" && e.Path == "":
 		fields = append(fields, missing("/export/fileId", "must name a file uploaded with POST /v1/files"))
@@ -72,20 +69,10 @@ func checkExport(e Export) (fields []fault.Field) {
 		fields = append(fields, invalid("/export/path", "cannot be given beside fileId"))
 	}
 	if e.Format == "" {
-		fields = append(fields, missing("/export/format", "must be one of csv, ndjson, json"))
+		fields = append(fields, missing("/export/format", "must be one of csv, ndjson, json, parquet"))
 	}
 	if e.CSV != nil && e.Format != CSV && e.Format != "" {
 		fields = append(fields, invalid("/export/csv", "belongs to the format csv only"))
-	}
-	return fields
-}
-
-func checkImport(i Import) (fields []fault.Field) {
-	if i.Mode == Delta && len(i.Keys) == 0 {
-		fields = append(fields, missing("/import/keys", "mode delta needs the columns that tell rows apart"))
-	}
-	if strings.ContainsFunc(i.Table, func(r rune) bool { return unicode.IsControl(r) || strings.ContainsRune("\"'`;/\\", r) }) {
-		fields = append(fields, invalid("/import/table", "must not hold quotes, slashes, semicolons or control characters"))
 	}
 	return fields
 }

@@ -26,6 +26,8 @@ const (
 	NDJSON Format = "ndjson"
 	// JSON is one array of objects.
 	JSON Format = "json"
+	// ParquetFile is a Parquet file of flat columns.
+	ParquetFile Format = "parquet"
 )
 
 // ImportType names a kind of destination.
@@ -73,6 +75,8 @@ type Spec struct {
 	// Mapping shapes records into rows; none means every field, with inferred types.
 	Mapping []Rule `json:"mapping,omitempty" validate:"max=4000,dive"`
 	Import  Import `json:"import" validate:"required"`
+	// SchemaPolicy says what becomes of a value that contradicts its column's type; see Spec.Policy for an absent one.
+	SchemaPolicy SchemaPolicy `json:"schemaPolicy,omitempty" validate:"omitempty,oneof=evolve freeze discardRow discardValue"`
 	// MaxErrors is how many bad records a run bears; absent is DefaultMaxErrors.
 	MaxErrors *Threshold `json:"maxErrors,omitempty"`
 }
@@ -84,8 +88,10 @@ type Export struct {
 	FileID string `json:"fileId,omitempty" validate:"max=64"`
 	// Path names a local file; only the shell may set it.
 	Path   string      `json:"path,omitempty" validate:"max=4096"`
-	Format Format      `json:"format,omitempty" validate:"omitempty,oneof=csv ndjson json"`
+	Format Format      `json:"format,omitempty" validate:"omitempty,oneof=csv ndjson json parquet"`
 	CSV    *CSVOptions `json:"csv,omitempty"`
+	// Gather says how posted records become pushes; only for ExportRecords.
+	Gather *Gather `json:"gather,omitempty"`
 }
 
 // CSVOptions says how a CSV file is written; an absent member is found out from the file.
@@ -110,8 +116,9 @@ type Rule struct {
 	// absent is found from a sample with room.
 	Length int `json:"length,omitempty" validate:"min=0,max=65000"`
 	// Format is the layout of dates and times in the source, in Java's letters
-	// ("dd.MM.yyyy HH:mm:ss"); absent is ISO 8601 in its usual forms. For numbers,
-	// "comma" reads a decimal comma.
+	// ("dd.MM.yyyy HH:mm:ss"), with RR for Oracle's year 1950 to 2049, or "excel" for
+	// spreadsheet serial numbers; absent is ISO 8601 in its usual forms. A date of
+	// zeros alone is null. For numbers, "comma" reads a decimal comma.
 	Format string `json:"format,omitempty" validate:"max=64"`
 	// Default stands in for a null, in the column's type.
 	Default *Scalar `json:"default,omitempty"`
@@ -121,15 +128,21 @@ type Rule struct {
 
 // Import is the destination side of a flow.
 type Import struct {
-	Type         ImportType `json:"type" validate:"required,oneof=dataPush"`
+	Type         ImportType `json:"type" validate:"required,oneof=dataPush continuousPush dataIngestion"`
 	ConnectionID string     `json:"connectionId" validate:"required,max=64"`
 	Table        string     `json:"table" validate:"required,max=128"`
-	Mode         Mode       `json:"mode,omitempty" validate:"omitempty,oneof=replace delta"`
-	// Keys are columns that tell rows apart; Delta needs them.
+	Mode         Mode       `json:"mode,omitempty" validate:"omitempty,oneof=replace delta delete"`
+	// Keys are columns that tell rows apart; all but Replace need them.
 	Keys []string `json:"keys,omitempty" validate:"max=100,unique,dive,required,max=128"`
+	// OrderBy is the column whose highest value wins among the rows of a push that have the same keys; absent, the last row wins.
+	OrderBy string `json:"orderBy,omitempty" validate:"max=128"`
+	// AgeColumn is OrderBy's counterpart of an import of type dataIngestion, which needs it.
+	AgeColumn string `json:"ageColumn,omitempty" validate:"max=128"`
 	// DataConnectionID is the data connection whose schema gets the table; absent is the pool's own.
 	DataConnectionID string   `json:"dataConnectionId,omitempty" validate:"max=64"`
 	FileType         FileType `json:"fileType,omitempty" validate:"omitempty,oneof=parquet csv"`
+	// Then is done in Celonis, in order, once the rows are in the table.
+	Then []Step `json:"then,omitempty" validate:"max=20,dive"`
 }
 
 // File is an uploaded file in the spool.

@@ -68,12 +68,15 @@ type RecordBatch struct {
 	Data      []byte
 	Records   int64
 	CreatedAt time.Time
+	// Full is what the waiting run that takes the batch may have gathered before it is due at once.
+	Full Full
 }
 
 // RecordStore keeps posted records.
 type RecordStore interface {
-	// AddRecords stores b, and in the same transaction a queued run for the flow unless one waits that has not been
-	// claimed yet; it gives the run that will take the records. run is the row to insert if one is needed.
+	// AddRecords stores b, and in the same transaction a queued or waiting run for the flow unless there is one that has
+	// not been claimed yet, or waits and has not chosen its batches; it gives the run that will take the records. run is
+	// the row to insert if one is needed. A waiting run that was never claimed becomes queued when b.Full is reached.
 	AddRecords(ctx context.Context, b *RecordBatch, run *Run) (*Run, error)
 	// AssignRecords gives the run every batch of its flow that no other run holds, and lists the ids of all batches that
 	// the run holds, in order of arrival. The same run gets the same list, whenever it asks.
@@ -123,12 +126,15 @@ type Settlement struct {
 	Error *RunError
 	// ResumeAt is when a Waiting run may be claimed again.
 	ResumeAt time.Time
+	// WaitsFor is the offline connection whose coming online ends the wait earlier; "" for none. A connection that is not
+	// offline any more is not waited for.
+	WaitsFor string
 	// CountAttempt false gives the attempt back: shutdown, or a wait that is no failure.
 	CountAttempt bool
 	// CountFailure adds one to Failures.
 	CountFailure bool
-	// Ledger is the final ledger; nil keeps the one of the last checkpoint. A run that did not succeed has pushed nothing
-	// that is visible, so its ledger tells what was read and errored.
+	// Ledger is the final ledger of a run that Succeeded; nil keeps the one of the last checkpoint. Of a run that Failed or
+	// was Canceled nothing is visible in Celonis: its ledger counts only the records that went to the error store.
 	Ledger *Ledger
 	Now    time.Time
 }

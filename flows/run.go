@@ -111,6 +111,8 @@ type Run struct {
 	Error           *RunError
 	// ResumeAt is when a waiting run goes on; zero otherwise.
 	ResumeAt time.Time
+	// WaitsFor is the connection whose coming online lets a waiting run go on before ResumeAt; "" when it waits for the time only.
+	WaitsFor string
 	// LeaseUntil is when a running run may be claimed by another worker.
 	LeaseUntil time.Time
 	Worker     string
@@ -141,6 +143,14 @@ type Checkpoint struct {
 	Bytes int64 `json:"bytes,omitempty"`
 	// Submitted says that all chunks are in and the job was told to execute.
 	Submitted bool `json:"submitted,omitempty"`
+	// Committed says that the rows are in the table: only the steps after the push are left.
+	Committed bool `json:"committed,omitempty"`
+	// Visible says that what the ledger counts as pushed is in the table, however the run ends.
+	Visible bool `json:"visible,omitempty"`
+	// Then is how far the steps after the push are; absent before the first.
+	Then *StepState `json:"then,omitempty"`
+	// Warnings are in the order in which they came.
+	Warnings []Warning `json:"warnings,omitempty"`
 }
 
 // ErrorState says whether a record error still wants attention.

@@ -51,7 +51,7 @@ func (t *Threshold) UnmarshalJSON(data []byte) error {
 	if json.Unmarshal(data, &text) == nil {
 		number, isPercent := strings.CutSuffix(strings.TrimSpace(text), "%")
 		p, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
-		if !isPercent || err != nil || p <= 0 || p > 100 {
+		if !isPercent || err != nil || !(p > 0 && p <= 100) {
 			return fault.New(fault.RequestFieldInvalid, "must be a count or a percentage such as \"5%%\"")
 		}
 		*t = Threshold{Percent: p}

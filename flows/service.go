@@ -16,6 +16,14 @@ type Connections interface {
 	Connection(ctx context.Context, workspace, id string) (*connections.Connection, error)
 }
 
+// Gate lets runs use connections; *connections.Service is one.
+type Gate interface {
+	// Pass gives fault ConnectionOffline, with the time to look again, while a connection is offline.
+	Pass(ctx context.Context, workspace, id string) (revision int64, err error)
+}
+
+var _ Gate = (*connections.Service)(nil)
+
 // Spool keeps the bytes of uploaded files.
 type Spool interface {
 	// Write stores r under id whole or not at all; fault SpoolFull when the disk is.
@@ -30,6 +38,7 @@ type Deps struct {
 	Runs        RunStore
 	Records     RecordStore
 	Connections Connections
+	Gate        Gate
 	Spool       Spool
 	Queue       Queue
 	Canceler    Canceler
@@ -51,12 +60,27 @@ func NewService(d Deps) *Service { return &Service{Deps: d, valid: validate.New(
 
 // Create stores a flow, enabled. Faults: RequestInvalid with every fault of s, FlowNameTaken.
 func (s *Service) Create(ctx context.Context, workspace string, spec Spec) (*Flow, error) {
+	return s.create(ctx, workspace, spec, true)
+}
+
+// CreateDisabled stores a flow that starts no runs until it is enabled. Faults: those of Create.
+func (s *Service) CreateDisabled(ctx context.Context, workspace string, spec Spec) (*Flow, error) {
+	return s.create(ctx, workspace, spec, false)
+}
+
+// Check gives a spec as it would be stored, and stores nothing. Fault RequestInvalid with every fault of it.
+func (s *Service) Check(ctx context.Context, workspace string, spec Spec) (Spec, error) {
 	spec = withDefaults(spec)
-	if err := s.check(ctx, workspace, spec); err != nil {
+	return spec, s.check(ctx, workspace, spec)
+}
+
+func (s *Service) create(ctx context.Context, workspace string, spec Spec, enabled bool) (*Flow, error) {
+	spec, err := s.Check(ctx, workspace, spec)
+	if err != nil {
 		return nil, err
 	}
 	now := s.Now()
-	f := &Flow{ID: s.NewID(), Workspace: workspace, Revision: 1, Enabled: true, CreatedAt: now, UpdatedAt: now, Spec: spec}
+	f := &Flow{ID: s.NewID(), Workspace: workspace, Revision: 1, Enabled: enabled, CreatedAt: now, UpdatedAt: now, Spec: spec}
 	if err := s.Flows.CreateFlow(ctx, f); err != nil {
 		return nil, err
 	}

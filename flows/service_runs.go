@@ -6,17 +6,27 @@ import (
 	"github.com/celonis-connector/connector/internal/fault"
 )
 
-// StartRun queues a run of the flow as it is now. Faults: FlowNotFound, FlowDisabled.
+// StartRun queues a run of the flow as it is now. A run whose connection is
+// offline waits from its beginning. Faults: FlowNotFound, FlowDisabled.
 func (s *Service) StartRun(ctx context.Context, workspace, flowID string) (*Run, error) {
 	f, err := s.startable(ctx, workspace, flowID)
 	if err != nil {
 		return nil, err
 	}
 	r := s.newRun(f, Manual)
+	_, err = s.Gate.Pass(ctx, workspace, f.Import.ConnectionID)
+	switch {
+	case fault.Has(err, fault.ConnectionOffline):
+		r.State, r.WaitsFor, r.Error, r.ResumeAt = Waiting, f.Import.ConnectionID, RunErrorOf(err), fault.From(err).ResumeAt
+	case err != nil:
+		return nil, err
+	}
 	if err := s.Runs.InsertRun(ctx, r); err != nil {
 		return nil, err
 	}
-	s.announce(ctx, r.ID)
+	if r.State == Queued {
+		s.announce(ctx, r.ID)
+	}
 	return r, nil
 }
 
@@ -84,7 +94,8 @@ type Receipt struct {
 }
 
 // PostRecords stores records before it returns; ndjson is one object a line,
-// each line ended. Faults: FlowNotFound, FlowDisabled, FlowRecordsExport.
+// each line ended. The run that takes them waits for more, as the flow's
+// gather says. Faults: FlowNotFound, FlowDisabled, FlowRecordsExport.
 func (s *Service) PostRecords(ctx context.Context, workspace, flowID string, ndjson []byte, records int64) (*Receipt, error) {
 	f, err := s.startable(ctx, workspace, flowID)
 	if err != nil {
@@ -94,12 +105,16 @@ func (s *Service) PostRecords(ctx context.Context, workspace, flowID string, ndj
 		return nil, fault.New(fault.FlowRecordsExport, "flow %q has the export %q", f.Name, f.Export.Type).
 			WithHint("only a flow whose export has the type %q takes posted records", ExportRecords)
 	}
-	b := &RecordBatch{ID: s.NewID(), Workspace: workspace, FlowID: f.ID, Data: ndjson, Records: records, CreatedAt: s.Now()}
-	r, err := s.Records.AddRecords(ctx, b, s.newRun(f, Records))
+	run := s.newRun(f, Records)
+	b := &RecordBatch{ID: s.NewID(), Workspace: workspace, FlowID: f.ID, Data: ndjson, Records: records, CreatedAt: run.CreatedAt}
+	f.Export.gathering().apply(run, b)
+	r, err := s.Records.AddRecords(ctx, b, run)
 	if err != nil {
 		return nil, err
 	}
-	s.announce(ctx, r.ID)
+	if r.State == Queued {
+		s.announce(ctx, r.ID)
+	}
 	return &Receipt{BatchID: b.ID, RunID: r.ID, Records: records}, nil
 }
 

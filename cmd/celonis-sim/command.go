@@ -18,6 +18,8 @@ import (
 // settings are the command's flags.
 type settings struct {
 	listen, appKey, apiKey       string
+	oauthID, oauthSecret         string
+	tokenLifetime                time.Duration
 	pool, poolName, source, team string
 	spoolDir                     string
 	countOnly, footersOnly       bool
@@ -73,6 +75,9 @@ func command(env func(string) string, out io.Writer) *cobra.Command {
 	f.StringVar(&s.listen, "listen", "127.0.0.1:9090", "address to serve on")
 	f.StringVar(&s.appKey, "app-key", "", "application key to accept (Authorization: AppKey ...)")
 	f.StringVar(&s.apiKey, "api-key", "", "user API key to accept (Authorization: Bearer ...)")
+	f.StringVar(&s.oauthID, "oauth-client-id", "", "id of the OAuth client to accept at /oauth2/token")
+	f.StringVar(&s.oauthSecret, "oauth-client-secret", "", "secret of the OAuth client")
+	f.DurationVar(&s.tokenLifetime, "token-lifetime", celonissim.DefaultTokenLifetime, "how long an access token lives")
 	f.StringVar(&s.pool, "pool-id", "", "id of the data pool, a UUID")
 	f.StringVar(&s.poolName, "pool-name", "Simulated pool", "name of the data pool")
 	f.StringVar(&s.source, "connection-id", "", "id of the pool's data connection")
@@ -100,6 +105,14 @@ func (s *settings) options() (celonissim.Options, error) {
 	if s.apiKey != "" {
 		team.Credentials[1].Key = s.apiKey
 	}
+	client := &team.OAuthClients[0]
+	if s.oauthID != "" {
+		client.ID = s.oauthID
+	}
+	if s.oauthSecret != "" {
+		client.Secret = s.oauthSecret
+	}
+	o.OAuth.TokenLifetime = s.tokenLifetime
 	pool := &team.Pools[0]
 	pool.Name = s.poolName
 	for _, id := range []struct {
@@ -165,6 +178,8 @@ func (s *settings) announce(out io.Writer, base string, o celonissim.Options) {
 	fmt.Fprintf(out, "Simulated Celonis team at %s\n\n", base)
 	fmt.Fprintf(out, "  App key          %s\n", team.Credentials[0].Key)
 	fmt.Fprintf(out, "  API key          %s\n", team.Credentials[1].Key)
+	fmt.Fprintf(out, "  OAuth client     %s\n", team.OAuthClients[0].ID)
+	fmt.Fprintf(out, "  OAuth secret     %s\n", team.OAuthClients[0].Secret)
 	fmt.Fprintf(out, "  Pool             %s  (%s)\n", team.Pools[0].ID, team.Pools[0].Name)
 	fmt.Fprintf(out, "  Data connection  %s  (%s)\n", team.Pools[0].DataSources[0].ID, team.Pools[0].DataSources[0].Name)
 	if !o.NoAdmin {

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/pprof"
 	"strings"
 	"time"
 
@@ -21,14 +20,15 @@ import (
 	"github.com/celonis-connector/connector/internal/app"
 	"github.com/celonis-connector/connector/internal/celonissim"
 	"github.com/celonis-connector/connector/internal/eventlog"
-	"github.com/parquet-go/parquet-go"
 	"github.com/spf13/cobra"
 )
 
 type benchOptions struct {
-	rows   int
-	format string
-	json   bool
+	rows              int
+	format            string
+	file              string
+	typed, peer, json bool
+	cpuProfile        string
 }
 
 func newBench() *cobra.Command {
@@ -50,8 +50,46 @@ the ratio. Peak memory is this process's resident set before the peer runs.`,
 	}
 	cmd.Flags().IntVar(&o.rows, "rows", 1_000_000, "rows of the event log")
 	cmd.Flags().StringVar(&o.format, "format", "csv", "csv or ndjson")
+	cmd.Flags().StringVar(&o.file, "file", "", "such a log that is there already, of --rows rows")
+	cmd.Flags().BoolVar(&o.typed, "typed", false, "push with a mapping that gives every column's type, instead of finding them")
+	cmd.Flags().BoolVar(&o.peer, "peer", true, "measure the peer, too")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print JSON")
+	cmd.Flags().StringVar(&o.cpuProfile, "cpuprofile", "", "write a CPU profile of the push")
+	_ = cmd.Flags().MarkHidden("cpuprofile")
 	return cmd
+}
+
+// mapping gives every column its type where that is asked for.
+func (o benchOptions) mapping() []flows.Rule {
+	if !o.typed {
+		return nil
+	}
+	var rules []flows.Rule
+	for _, name := range eventlog.Columns() {
+		rule := flows.Rule{To: name, Type: eventlog.Type(name)}
+		if rule.Type == "string" {
+			rule.Length = typedLength
+		}
+		rules = append(rules, rule)
+	}
+	return rules
+}
+
+// typedLength is room enough for each string of the log, in bytes.
+const typedLength = 80
+
+// input gives the log's path and size; one that was not given is written to dir.
+func (o benchOptions) input(dir string) (path string, size int64, err error) {
+	if o.file == "" {
+		path = filepath.Join(dir, "events."+o.format)
+		size, err = writeLog(path, eventlog.Format(o.format), o.rows)
+		return path, size, err
+	}
+	info, err := os.Stat(o.file)
+	if err != nil {
+		return "", 0, err
+	}
+	return o.file, info.Size(), nil
 }
 
 // benchResult is one measurement.
@@ -64,9 +102,9 @@ type benchResult struct {
 	Seconds      float64 `json:"seconds"`
 	RowsPerSec   int64   `json:"rowsPerSecond"`
 	PeakResident int64   `json:"peakResidentBytes"`
-	PeerSeconds  float64 `json:"peerSeconds"`
-	PeerRate     int64   `json:"peerRowsPerSecond"`
-	Ratio        float64 `json:"ratio"`
+	PeerSeconds  float64 `json:"peerSeconds,omitempty"`
+	PeerRate     int64   `json:"peerRowsPerSecond,omitempty"`
+	Ratio        float64 `json:"ratio,omitempty"`
 }
 
 func bench(cmd *cobra.Command, o benchOptions) error {
@@ -76,8 +114,7 @@ func bench(cmd *cobra.Command, o benchOptions) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	input := filepath.Join(dir, "events."+o.format)
-	size, err := writeLog(input, eventlog.Format(o.format), o.rows)
+	input, size, err := o.input(dir)
 	if err != nil {
 		return err
 	}
@@ -87,14 +124,17 @@ func bench(cmd *cobra.Command, o benchOptions) error {
 	}
 	defer stop()
 	res := benchResult{Rows: o.rows, Format: o.format, InputBytes: size}
-	if err := measurePush(ctx, cmd, dir, input, sim, &res); err != nil {
+	p := benchPush{dir: dir, input: input, sim: sim, mapping: o.mapping(), profile: o.cpuProfile}
+	if err := p.measure(cmd, &res); err != nil {
 		return err
 	}
 	res.PeakResident = peakResident()
-	if err := measurePeer(input, o.format, &res); err != nil {
-		return err
+	if o.peer {
+		if err := measurePeer(input, o.format, &res); err != nil {
+			return err
+		}
+		res.Ratio = float64(res.RowsPerSec) / float64(res.PeerRate)
 	}
-	res.Ratio = float64(res.RowsPerSec) / float64(res.PeerRate)
 	if o.json {
 		return json.NewEncoder(cmd.OutOrStdout()).Encode(res)
 	}
@@ -102,6 +142,9 @@ func bench(cmd *cobra.Command, o benchOptions) error {
 	fmt.Fprintf(out, "input      %s rows of 12 columns, %s, %s\n", thousands(int64(res.Rows)), o.format, megabytes(res.InputBytes))
 	fmt.Fprintf(out, "connector  %.2f s, %s rows/s, %s pushed, %s rows counted in the simulator, peak %d MiB resident\n",
 		res.Seconds, thousands(res.RowsPerSec), megabytes(res.PushedBytes), thousands(int64(res.RowsThere)), res.PeakResident>>20)
+	if !o.peer {
+		return nil
+	}
 	fmt.Fprintf(out, "peer       %.2f s, %s rows/s (standard library and parquet-go, one core, no upload)\n", res.PeerSeconds, thousands(res.PeerRate))
 	fmt.Fprintf(out, "ratio      %.2f\n", res.Ratio)
 	return nil
@@ -183,9 +226,18 @@ func newBenchSimulator() *cobra.Command {
 	}
 }
 
-// measurePush pushes the file in this process and counts the rows at the far side.
-func measurePush(ctx context.Context, cmd *cobra.Command, dir, input string, sim simulated, res *benchResult) error {
-	cfg, err := demoConfig(dir, sim.Base)
+// benchPush is a push to measure.
+type benchPush struct {
+	dir, input string
+	sim        simulated
+	mapping    []flows.Rule
+	profile    string
+}
+
+// measure pushes the file in this process and counts the rows at the far side.
+func (p benchPush) measure(cmd *cobra.Command, res *benchResult) error {
+	ctx, sim := cmd.Context(), p.sim
+	cfg, err := demoConfig(p.dir, sim.Base)
 	if err != nil {
 		return err
 	}
@@ -202,16 +254,22 @@ func measurePush(ctx context.Context, cmd *cobra.Command, dir, input string, sim
 		return err
 	}
 	const table = "BENCH"
-	spec, err := (&pushOptions{table: table, mode: string(flows.Replace)}).spec(input, c.ID)
+	spec, err := (&pushOptions{table: table, mode: string(flows.Replace)}).spec(p.input, c.ID)
 	if err != nil {
 		return err
 	}
+	spec.Mapping = p.mapping
 	flow, err := a.Flows.Create(ctx, app.Workspace, spec)
+	if err != nil {
+		return err
+	}
+	endProfile, err := profileCPU(p.profile)
 	if err != nil {
 		return err
 	}
 	began := time.Now()
 	r, err := runHere(ctx, a, flow.ID, newMeter(io.Discard, true))
+	endProfile()
 	if err != nil {
 		return err
 	}
@@ -225,6 +283,21 @@ func measurePush(ctx context.Context, cmd *cobra.Command, dir, input string, sim
 		err = fmt.Errorf("the simulator counts %d rows, the file has %d", res.RowsThere, res.Rows)
 	}
 	return err
+}
+
+// profileCPU writes a profile to the path until the function it gives is called; a path of "" is none.
+func profileCPU(path string) (end func(), err error) {
+	if path == "" {
+		return func() {}, nil
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return func() { pprof.StopCPUProfile(); f.Close() }, nil
 }
 
 func rowsThere(ctx context.Context, sim simulated, table string) (int, error) {
@@ -242,81 +315,6 @@ func rowsThere(ctx context.Context, sim simulated, table string) (int, error) {
 	}
 	err = json.NewDecoder(res.Body).Decode(&told)
 	return told.Rows, err
-}
-
-// measurePeer reads the file with the standard library and writes Parquet with
-// parquet-go's generic writer, to nowhere.
-func measurePeer(input, format string, res *benchResult) error {
-	f, err := os.Open(input)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	group := parquet.Group{}
-	for _, name := range eventlog.Columns() {
-		group[name] = parquet.Optional(parquet.String())
-	}
-	schema := parquet.NewSchema("events", group)
-	w := parquet.NewGenericWriter[map[string]string](io.Discard, schema, parquet.Compression(&parquet.Snappy))
-	began := time.Now()
-	if format == "csv" {
-		err = peerCSV(f, w)
-	} else {
-		err = peerNDJSON(f, w)
-	}
-	if err := errors.Join(err, w.Close()); err != nil {
-		return err
-	}
-	res.PeerSeconds = time.Since(began).Seconds()
-	res.PeerRate = int64(float64(res.Rows) / res.PeerSeconds)
-	return nil
-}
-
-func peerCSV(in io.Reader, w *parquet.GenericWriter[map[string]string]) error {
-	r := csv.NewReader(bufio.NewReaderSize(in, 1<<20))
-	r.ReuseRecord = true
-	header, err := r.Read()
-	if err != nil {
-		return err
-	}
-	header = append([]string(nil), header...)
-	for {
-		record, err := r.Read()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		row := make(map[string]string, len(header))
-		for i, name := range header {
-			row[name] = record[i]
-		}
-		if _, err := w.Write([]map[string]string{row}); err != nil {
-			return err
-		}
-	}
-}
-
-func peerNDJSON(in io.Reader, w *parquet.GenericWriter[map[string]string]) error {
-	decoder := json.NewDecoder(bufio.NewReaderSize(in, 1<<20))
-	for {
-		var event map[string]any
-		err := decoder.Decode(&event)
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		row := make(map[string]string, len(event))
-		for name, value := range event {
-			row[name] = fmt.Sprint(value)
-		}
-		if _, err := w.Write([]map[string]string{row}); err != nil {
-			return err
-		}
-	}
 }
 
 // peakResident is the most memory that this process had resident, in bytes; 0 where the system does not tell.

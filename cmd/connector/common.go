@@ -7,11 +7,12 @@ import (
 	"time"
 
 	"github.com/celonis-connector/connector/internal/app"
+	"github.com/celonis-connector/connector/internal/audit"
 	"github.com/celonis-connector/connector/internal/config"
 	"github.com/spf13/cobra"
 )
 
-// quietLog is the level for commands that talk to a person on the same screen.
+// quietLog is the level where logs and a person share a screen.
 const quietLog = "error"
 
 // openApp makes the app of a configuration, with logs to w.
@@ -36,8 +37,9 @@ func withApp(cmd *cobra.Command, work func(*app.App) error) error {
 	if err != nil {
 		return failed(err)
 	}
-	cfg.LogLevel = quietLog
-	a, err := openApp(cmd.Context(), cfg, cmd.ErrOrStderr())
+	cmd.SetContext(audit.As(cmd.Context(), audit.Actor{ID: audit.Shell}))
+	// What a person at a shell needs to know comes back as the command's result.
+	a, err := openApp(cmd.Context(), cfg, io.Discard)
 	if err != nil {
 		return failed(err)
 	}

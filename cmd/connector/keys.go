@@ -1,19 +1,23 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/celonis-connector/connector/crypto"
 	"github.com/celonis-connector/connector/internal/app"
+	"github.com/celonis-connector/connector/internal/config"
 	"github.com/spf13/cobra"
 )
 
 func newKeys() *cobra.Command {
-	keys := &cobra.Command{Use: "keys", Short: "Make master keys and see which ones are in use"}
-	keys.AddCommand(newKeysGenerate(), newKeysStatus())
+	keys := &cobra.Command{Use: "keys", Short: "Make, change and retire master keys"}
+	keys.AddCommand(newKeysGenerate(), newKeysStatus(), newKeysRotate(), newKeysRetire())
 	return keys
 }
 
@@ -23,8 +27,7 @@ func newKeysGenerate() *cobra.Command {
 		Short: "Print a new master key, an entry for CONNECTOR_MASTER_KEYS",
 		Long: `Prints a new random master key as id:base64, an entry for CONNECTOR_MASTER_KEYS.
 Keep it where secrets are kept: without it the stored keys of connections are
-lost. To change the key of a database, put the new entry in front of the old
-one, separated by a comma.`,
+lost. To change the key of a database see connector keys rotate.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			entry, err := crypto.GenerateEntry()
 			if err != nil {
@@ -36,27 +39,31 @@ one, separated by a comma.`,
 	}
 }
 
-// keyStatus is one master key and the secrets that it seals.
-type keyStatus struct {
-	ID      string `json:"id"`
-	Primary bool   `json:"primary"`
-	// Loaded says that the key is in the configuration.
-	Loaded bool  `json:"loaded"`
-	Sealed int64 `json:"sealedSecrets"`
+// withVault runs a command's work on the sealed rows of the environment's database.
+func withVault(cmd *cobra.Command, work func(*app.Vault) error) error {
+	cfg, err := config.FromEnvironment()
+	if err != nil {
+		return failed(err)
+	}
+	v, err := app.OpenVault(cmd.Context(), cfg)
+	if err != nil {
+		return failed(err)
+	}
+	return failed(errors.Join(work(v), v.Close()))
 }
 
 func newKeysStatus() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "status", Args: cobra.NoArgs,
-		Short: "Show the master keys and how many stored secrets each one seals",
+		Short: "Show the master keys and how many stored secrets of each kind they seal",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withApp(cmd, func(a *app.App) error {
-				usage, err := a.Store.KeyUsage(cmd.Context())
+			return withVault(cmd, func(v *app.Vault) error {
+				keys, err := v.Keys(cmd.Context())
 				if err != nil {
 					return err
 				}
-				return printKeys(cmd, keyStatuses(a.Keyring, usage), asJSON)
+				return printKeys(cmd, keys, asJSON)
 			})
 		},
 	}
@@ -64,35 +71,98 @@ func newKeysStatus() *cobra.Command {
 	return cmd
 }
 
-// keyStatuses lists the loaded keys, then those that are used and missing.
-func keyStatuses(keyring *crypto.Keyring, usage map[string]int64) []keyStatus {
-	var out []keyStatus
-	for _, id := range keyring.IDs() {
-		out = append(out, keyStatus{ID: id, Primary: id == keyring.PrimaryID(), Loaded: true, Sealed: usage[id]})
-	}
-	for id, n := range usage {
-		if !slices.Contains(keyring.IDs(), id) {
-			out = append(out, keyStatus{ID: id, Sealed: n})
-		}
-	}
-	return out
-}
-
-func printKeys(cmd *cobra.Command, keys []keyStatus, asJSON bool) error {
+func printKeys(cmd *cobra.Command, keys []app.KeyStatus, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]any{"keys": keys})
 	}
-	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "KEY\tSEALED SECRETS\tSTATE")
+	var kinds []string
 	for _, k := range keys {
-		state := "loaded, for reading"
-		switch {
-		case k.Primary:
-			state = "loaded, seals"
-		case !k.Loaded:
-			state = "MISSING: these secrets cannot be opened"
+		for kind := range k.Sealed {
+			if !slices.Contains(kinds, kind) {
+				kinds = append(kinds, kind)
+			}
 		}
-		fmt.Fprintf(w, "%s\t%d\t%s\n", k.ID, k.Sealed, state)
+	}
+	slices.Sort(kinds)
+	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "KEY\t%s\tSTATE\n", strings.ToUpper(strings.Join(kinds, "\t")))
+	for _, k := range keys {
+		fmt.Fprint(w, cmp.Or(k.ID, "(no envelope)"))
+		for _, kind := range kinds {
+			fmt.Fprintf(w, "\t%d", k.Sealed[kind])
+		}
+		fmt.Fprintf(w, "\t%s\n", stateOfKey(k))
 	}
 	return w.Flush()
+}
+
+func stateOfKey(k app.KeyStatus) string {
+	switch {
+	case k.Primary:
+		return "loaded, seals"
+	case !k.Loaded:
+		return "MISSING: these secrets cannot be opened"
+	case k.Rows == 0:
+		return "loaded, for reading; nothing uses it"
+	}
+	return "loaded, for reading"
+}
+
+func newKeysRotate() *cobra.Command {
+	return &cobra.Command{
+		Use: "rotate", Args: cobra.NoArgs,
+		Short: "Seal every stored secret under the primary master key, while the service runs",
+		Long: `Seals every stored secret anew under the first of the master keys, in small
+batches, while services read and write them. It may be broken off and run again
+at any time; a secret that is changed meanwhile keeps its new value.
+
+To change the master key of a service that stays up
+  1. put the new key behind the old one and restart every process, so that all can read it
+  2. put it in front and restart every process: new secrets are sealed under it
+  3. connector keys rotate
+  4. connector keys retire OLD, then take the old key out and restart`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withVault(cmd, func(v *app.Vault) error { return rotate(cmd, v) })
+		},
+	}
+}
+
+func rotate(cmd *cobra.Command, v *app.Vault) error {
+	pending, err := v.Pending(cmd.Context())
+	if err != nil {
+		return err
+	}
+	progress := cmd.ErrOrStderr()
+	shown := false
+	r, err := v.Rotate(cmd.Context(), func(r crypto.Rotation) {
+		shown = true
+		fmt.Fprintf(progress, "\r%s of %s secrets are under the primary key", thousands(r.Resealed), thousands(max(pending, r.Resealed)))
+	})
+	if shown {
+		fmt.Fprintln(progress)
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "%s secrets were sealed anew; every one is under the primary key\n", thousands(r.Resealed))
+	return nil
+}
+
+func newKeysRetire() *cobra.Command {
+	return &cobra.Command{
+		Use: "retire KEY", Args: cobra.ExactArgs(1),
+		Short: "Check that a master key may be taken out of the configuration",
+		Long: `Refuses while the key is the primary one or a stored secret is sealed under it,
+and lists such secrets. Otherwise the key may be taken out of
+CONNECTOR_MASTER_KEYS or its file. Tokens that were signed with the key end then.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withVault(cmd, func(v *app.Vault) error {
+				if err := v.Retire(cmd.Context(), args[0]); err != nil {
+					return err
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "nothing is sealed under %s: take it out of the master keys and restart every process\n", args[0])
+				return nil
+			})
+		},
+	}
 }

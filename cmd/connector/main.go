@@ -127,7 +127,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but some records are bad,
 		SilenceErrors: true,
 		Version:       versionText(),
 	}
-	root.AddCommand(newServe(), newDemo(), newPush(), newDoctor(), newKeys(), newClients(), newBench(), newBenchSimulator(), newVersion())
+	root.AddCommand(newServe(), newDemo(), newPush(), newDoctor(), newKeys(), newConfig(), newClients(), newBench(), newBenchSimulator(), newVersion())
 	root.CompletionOptions.HiddenDefaultCmd = true
 	return root
 }

@@ -51,7 +51,7 @@ Exit codes: 0 every record is in the table, 3 done but some records are bad,
 	f.StringVar(&o.table, "table", "", "table of the pool")
 	f.StringVar(&o.mode, "mode", string(flows.Replace), "replace the table's rows, or delta: insert, and update by --key")
 	f.StringArrayVar(&o.keys, "key", nil, "column that tells rows apart; may be given again")
-	f.StringVar(&o.format, "format", "", "csv, ndjson or json; found from the file's name when not given")
+	f.StringVar(&o.format, "format", "", "csv, ndjson, json or parquet; found from the file's name when not given")
 	f.StringVar(&o.mapping, "mapping", "", "JSON file with a flow's mapping")
 	f.StringVar(&o.separator, "separator", "", "CSV separator; found from the header when not given")
 	f.StringVar(&o.quote, "quote", "", `CSV quote, " when not given`)
@@ -70,6 +70,9 @@ func push(cmd *cobra.Command, a *app.App, file string, o pushOptions) error {
 	ctx := cmd.Context()
 	c, err := findConnection(ctx, a, o.connection)
 	if err != nil {
+		return err
+	}
+	if err := bringOnline(ctx, a, c); err != nil {
 		return err
 	}
 	spec, err := o.spec(file, c.ID)
@@ -98,6 +101,34 @@ func findConnection(ctx context.Context, a *app.App, nameOrID string) (*connecti
 	}
 	return nil, &exitError{code: exitConnection, cause: fault.New(fault.ConnectionNotFound, "there is no connection %q", nameOrID).
 		WithHint("make one with POST /v1/connections; the names are in GET /v1/connections")}
+}
+
+// bringOnline tests an offline connection, which may work again by now: a shell does not wait for the next probe.
+func bringOnline(ctx context.Context, a *app.App, c *connections.Connection) error {
+	if c.Status != connections.Offline {
+		return nil
+	}
+	if _, err := a.Connections.Test(ctx, app.Workspace, c.ID); err != nil {
+		return err
+	}
+	c, err := a.Connections.Get(ctx, app.Workspace, c.ID)
+	if err == nil && c.Status == connections.Offline {
+		why := offlineReason(c)
+		return &exitError{code: exitConnection, cause: fault.New(why.Code, "%s", why.Message).WithHint("%s", why.Hint)}
+	}
+	return err
+}
+
+// offlineReason tells what made a connection go offline: the failed step of its last test.
+func offlineReason(c *connections.Connection) *flows.RunError {
+	if c.LastTest != nil {
+		for _, step := range c.LastTest.Steps {
+			if !step.OK {
+				return &flows.RunError{Code: step.Code, Message: step.Detail, Hint: step.Hint}
+			}
+		}
+	}
+	return &flows.RunError{Code: fault.ConnectionOffline, Message: fmt.Sprintf("the connection %q is offline", c.Name), Hint: "give it its key"}
 }
 
 // spec makes the flow that does what the flags say.
@@ -170,8 +201,10 @@ func formatOf(file, given string) (flows.Format, error) {
 		return flows.NDJSON, nil
 	case ".json":
 		return flows.JSON, nil
+	case ".parquet", ".pq":
+		return flows.ParquetFile, nil
 	}
-	return "", fmt.Errorf("the name %q does not tell the format: give --format csv, ndjson or json", filepath.Base(file))
+	return "", fmt.Errorf("the name %q does not tell the format: give --format csv, ndjson, json or parquet", filepath.Base(file))
 }
 
 func readMapping(path string) ([]flows.Rule, error) {
@@ -202,8 +235,8 @@ func saveShellFlow(ctx context.Context, a *app.App, spec flows.Spec) (*flows.Flo
 }
 
 // runHere does a run of the flow in this process until it has ended. A run
-// that waits is waited for; one that a service on the same database took is
-// followed. An interrupt cancels it.
+// that waits is waited for, but not for a connection that went offline; one
+// that a service on the same database took is followed. An interrupt cancels it.
 func runHere(ctx context.Context, a *app.App, flowID string, m *meter) (*flows.Run, error) {
 	defer m.done()
 	r, err := a.Flows.StartRun(ctx, app.Workspace, flowID)
@@ -231,12 +264,37 @@ func runHere(ctx context.Context, a *app.App, flowID string, m *meter) (*flows.R
 		if r, err = a.Flows.Run(alive, app.Workspace, r.ID); err != nil || r.State.Ended() {
 			return r, err
 		}
+		if isOffline(r) {
+			return giveUp(alive, a, r)
+		}
 		m.waiting(r)
 		select {
 		case <-time.After(waitFor(r)):
 		case <-ctx.Done():
 		}
 	}
+}
+
+func isOffline(r *flows.Run) bool {
+	return r.State == flows.Waiting && r.Error != nil && r.Error.Code == fault.ConnectionOffline
+}
+
+// giveUp cancels a run that waits for an offline connection and gives it the
+// reason. A run that went on meanwhile is canceled too.
+func giveUp(ctx context.Context, a *app.App, r *flows.Run) (*flows.Run, error) {
+	canceled, err := a.Flows.CancelRun(ctx, app.Workspace, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	canceled.State, canceled.Error = flows.Canceled, r.Error
+	f, err := a.Flows.Get(ctx, app.Workspace, r.FlowID)
+	if err != nil {
+		return nil, err
+	}
+	if c, err := a.Connections.Get(ctx, app.Workspace, f.Import.ConnectionID); err == nil && c.Status == connections.Offline {
+		canceled.Error = offlineReason(c)
+	}
+	return canceled, nil
 }
 
 // waitFor is how long to wait before looking at a run again.
@@ -283,12 +341,12 @@ func report(cmd *cobra.Command, r *flows.Run, o pushOptions, took time.Duration)
 		return &exitError{code: code}
 	}
 	l := r.Ledger
-	switch r.State {
-	case flows.Succeeded:
+	switch {
+	case r.State == flows.Succeeded:
 		fmt.Fprintf(out, "%s: %s rows pushed in %s (%s rows/s, %d chunks, %s)\n", o.table, thousands(l.Pushed),
 			took.Round(time.Millisecond), thousands(int64(float64(l.Read)/took.Seconds())), r.Chunks, megabytes(r.Bytes))
 		fmt.Fprintf(out, "ledger: read %s = filtered %s + pushed %s + errored %s\n", thousands(l.Read), thousands(l.Filtered), thousands(l.Pushed), thousands(l.Errored))
-	case flows.Canceled:
+	case r.Error == nil || r.Error.Code == fault.RunCanceled:
 		fmt.Fprintf(out, "canceled; nothing of it is in the table\n")
 	default:
 		f := fault.New(r.Error.Code, "%s", r.Error.Message)
@@ -312,10 +370,10 @@ func exitCodeOf(r *flows.Run) int {
 		return exitOK
 	case r.State == flows.Succeeded:
 		return exitRecords
+	case r.Error != nil && (isConnectionFault(r.Error.Code) || r.State == flows.Canceled && r.Error.Code != fault.RunCanceled):
+		return exitConnection
 	case r.State == flows.Canceled:
 		return exitInterrupted
-	case r.Error != nil && isConnectionFault(r.Error.Code):
-		return exitConnection
 	}
 	return exitFailed
 }
@@ -323,7 +381,7 @@ func exitCodeOf(r *flows.Run) int {
 func isConnectionFault(code fault.Code) bool {
 	switch code {
 	case fault.CelonisUnauthorized, fault.CelonisSchemeMixup, fault.CelonisForbidden, fault.CelonisAPIDisabled, fault.CelonisPoolNotFound,
-		fault.EgressDNS, fault.EgressRefused, fault.EgressTLS, fault.EgressTimeout, fault.EgressUnreachable, fault.ConnectionNotFound:
+		fault.EgressDNS, fault.EgressRefused, fault.EgressTLS, fault.EgressTimeout, fault.EgressUnreachable, fault.ConnectionNotFound, fault.ConnectionOffline:
 		return true
 	}
 	return false

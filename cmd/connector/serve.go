@@ -38,6 +38,9 @@ func serve(cmd *cobra.Command, roleList string) error {
 	if err != nil {
 		return err
 	}
+	if cfg.RedisURL.IsZero() && len(roles) < len(app.AllRoles()) {
+		return &exitError{code: exitUsage, cause: fmt.Errorf("--role %s needs CONNECTOR_REDIS_URL: the embedded Redis serves the process that it is in", roleList)}
+	}
 	a, err := openApp(ctx, cfg, cmd.ErrOrStderr())
 	if err != nil {
 		return err

@@ -18,6 +18,11 @@ type Applier struct {
 	errs   []columns.RecordError
 	bad    []bool // by row: an error stands in errs
 	failed int    // rows that are bad
+	// survey, when set, hears of values that contradict their column, which are then no errors.
+	survey *Survey
+	// discarded counts, by column, the values that became null under Options.Discard.
+	discarded []int64
+	typed     typedScratch
 
 	// The cells of the column at work and the bytes they point into.
 	cells []columns.Cell
@@ -30,7 +35,7 @@ type Applier struct {
 
 // NewApplier makes an Applier of the plan.
 func (p *Plan) NewApplier() *Applier {
-	return &Applier{plan: p, index: make([]int, len(p.columns))}
+	return &Applier{plan: p, index: make([]int, len(p.columns)), discarded: make([]int64, len(p.columns))}
 }
 
 // Apply converts the records of raw, appends a row to out for each that is
@@ -50,7 +55,7 @@ func (a *Applier) Apply(raw *columns.Raw, out *columns.Batch, errs []columns.Rec
 	clear(a.bad)
 	for i := range a.plan.columns {
 		c := &a.plan.columns[i]
-		a.take(c, a.index[i])
+		a.take(c, a.index[i], false)
 		a.convert(c, &out.Columns[i], out.Rows)
 	}
 	if a.failed > 0 {
@@ -82,10 +87,13 @@ func (a *Applier) resolve(names []string) {
 	}
 }
 
-// take sets cells and data to those that column c converts.
-func (a *Applier) take(c *column, index int) {
+// take sets cells and data to those that column c converts: those of the
+// source at index, or of a typed column that was rendered.
+func (a *Applier) take(c *column, index int, rendered bool) {
 	a.cells, a.data = nil, a.raw.Data
-	if index >= 0 && index < len(a.raw.Cells) {
+	if rendered {
+		a.cells = a.typed.cells
+	} else if index >= 0 && index < len(a.raw.Cells) {
 		a.cells = a.raw.Cells[index]
 	}
 	if a.cells == nil {
@@ -112,7 +120,7 @@ func (a *Applier) dig(c *column) {
 		value, start := a.raw.Value(cell), len(a.dugData)
 		data, kind, is := dig(a.dugData, value, c.source.path)
 		if is != good {
-			a.reject(r, c, value, is)
+			a.rejectValue(r, c, value, contradiction{kind: cell.Kind, is: is})
 			continue
 		}
 		a.dugData = data
@@ -152,7 +160,7 @@ func fill[T int64 | float64](a *Applier, c *column, conv converter[T], values []
 		}
 		values[r], valid[r] = v, is == good
 		if is > absent || is == absent && (c.required || c.key) {
-			a.reject(r, c, a.value(cell), is)
+			a.reject(r, c, cell, is)
 		}
 	}
 }
@@ -176,9 +184,9 @@ func (a *Applier) texts(c *column, out *columns.Column, base int) {
 		}
 		if n := len(text) - start; n > c.field.Length {
 			text, is = text[:start], tooLong
-			a.rejectLong(r, c, a.value(cell), n)
+			a.rejectValue(r, c, a.value(cell), contradiction{kind: cell.Kind, is: tooLong, long: n})
 		} else if is == absent && (c.required || c.key) {
-			a.reject(r, c, nil, absent)
+			a.reject(r, c, cell, absent)
 		}
 		offsets[r], valid[r] = uint32(len(text)), is == good
 	}

@@ -80,7 +80,8 @@ func TestRejectedRecords(t *testing.T) {
 	}
 	require.Len(t, errs, len(want))
 	for i, w := range want {
-		require.Equal(t, columns.RecordError{Row: w.row, Place: raw.Records[w.row], Line: w.row, Code: w.code, Field: w.field, Message: w.message}, errs[i])
+		widens := w.code != fault.ValueRequired
+		require.Equal(t, columns.RecordError{Widens: widens, Row: w.row, Place: raw.Records[w.row], Line: w.row, Code: w.code, Field: w.field, Message: w.message}, errs[i])
 	}
 }
 

@@ -30,6 +30,13 @@ type Options struct {
 	NamesComplete bool
 	// Keys are the columns that tell rows apart; they may not be null.
 	Keys []string
+	// Exact makes columns without a format refuse values that their type would hold with another meaning, as Infer would: digits
+	// with leading zeros and plus signs, integers that a Float cannot hold exactly, numbers in a DateTime, 1 and yes in a Boolean.
+	Exact bool
+	// ExactColumns are columns that are Exact although the others are not.
+	ExactColumns []string
+	// Discard makes a value that its column does not take a null, unless the column is a key or required.
+	Discard bool
 }
 
 // Plan is a compiled mapping. It does not change and serves any number of
@@ -38,12 +45,16 @@ type Plan struct {
 	schema  columns.Schema
 	columns []column
 	want    []string
+	discard bool
 }
 
 // column is a compiled rule.
 type column struct {
 	field  columns.Field
 	source source
+	// at is the column's place in plan.
+	plan *Plan
+	at   int
 	// required and key make a record without a value an error.
 	required, key bool
 	hasDefault    bool
@@ -80,7 +91,7 @@ func (p *Plan) Want() []string { return slices.Clone(p.want) }
 // mapping.columns_collide, mapping.rule_invalid or mapping.key_not_found when
 // all faults share it, else flow.invalid.
 func Compile(rules []flows.Rule, names []string, opt Options) (*Plan, error) {
-	c := compiler{names: names, complete: opt.NamesComplete, plan: &Plan{}}
+	c := compiler{names: names, complete: opt.NamesComplete, opt: opt, plan: &Plan{discard: opt.Discard}}
 	if len(rules) == 0 {
 		c.fault("/mapping", fault.MappingRule, "the mapping has no rules")
 	}
@@ -115,6 +126,7 @@ func Check(spec flows.Spec) []fault.Field {
 type compiler struct {
 	names    []string
 	complete bool
+	opt      Options
 	plan     *Plan
 	faults   []fault.Field
 	hint     string
@@ -134,7 +146,7 @@ func (c *compiler) hintAt(hint string) {
 // collisions are judged on all of them.
 func (c *compiler) rule(i int, rule flows.Rule) {
 	at := fmt.Sprintf("/mapping/%d", i)
-	col := column{required: rule.Required}
+	col := column{required: rule.Required, plan: c.plan, at: i}
 	col.field = c.field(at, rule)
 	col.source = c.source(at, rule)
 	problem := c.converters(&col, rule)
@@ -202,10 +214,17 @@ func (c *compiler) source(at string, rule flows.Rule) source {
 func (c *compiler) converters(col *column, rule flows.Rule) *fault.Error {
 	col.ints.parse, col.floats.parse = plainInts(col.field.Type), parseFloat
 	if rule.Format == "" {
+		if c.opt.Exact || slices.Contains(c.opt.ExactColumns, rule.To) {
+			exact(col)
+		}
 		return nil
 	}
 	switch t := col.field.Type; t {
 	case columns.Date, columns.DateTime, columns.Time:
+		if rule.Format == formatExcel {
+			col.ints.parse = excelConverter(t)
+			return nil
+		}
 		l, err := compileLayout(rule.Format, t)
 		if err != nil {
 			return err

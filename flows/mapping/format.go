@@ -13,7 +13,7 @@ import (
 // The letters are those of Java's DateTimeFormatter: y or u year, M or L month,
 // d day, D day of year, E name of the day (read over), H hour 0-23, h hour 1-12
 // with a (AM or PM), k hour 1-24, K hour 0-11 with a, m minute, s second, S
-// fraction, X, x or Z offset. A letter written once takes one digit up to as
+// fraction, X, x or Z offset; and RR, as Oracle writes it, a year 1950 to 2049. A letter written once takes one digit up to as
 // many as the field has; written n times it takes exactly n. yy is 1969 to
 // 2068. MMM and MMMM take English names, short or full, in any case. An offset
 // is read in any of its forms (Z, +01, +0100, +01:00); none means UTC. Text
@@ -40,10 +40,12 @@ const (
 	opDay      = 'E' // a day's name
 	opHalf     = 'a'
 	opOffset   = 'X'
+	// opShortYear is a year of two digits in 1950 to 2049.
+	opShortYear = 'R'
 )
 
 // supportedLetters is what a hint lists.
-const supportedLetters = "y u M L d D E H h k K m s S a X x Z"
+const supportedLetters = "y u RR M L d D E H h k K m s S a X x Z"
 
 // digitsOf is the most digits of each letter that stands for a number.
 func digitsOf(letter byte) int {
@@ -172,8 +174,11 @@ func (c *layoutCompiler) letter(i, n int) *fault.Error {
 		return c.fault(i, "a number of variable length stands right before %q; write it with a fixed length, such as MM", c.format[i:i+n])
 	}
 	name := o.kind
-	if name == opMonth {
+	switch name {
+	case opMonth:
 		name = 'M'
+	case opShortYear:
+		name = 'y'
 	}
 	if c.all[name] && len(c.open) == 0 {
 		return c.fault(i, "%q is read twice", c.format[i])
@@ -199,6 +204,8 @@ func letterOp(letter byte, n int) (o op, ok bool) {
 		return op{kind: opHalf}, n == 1
 	case 'E':
 		return op{kind: opDay}, n <= 4
+	case opShortYear:
+		return op{kind: opShortYear, min: 2, max: 2}, n == 2
 	case 'X', 'x':
 		return op{kind: opOffset}, n <= 3
 	case 'Z':

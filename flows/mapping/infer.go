@@ -20,6 +20,8 @@ type InferOptions struct {
 	// Typed says that a cell's kind tells its type, as in JSON, where "12" is
 	// text. Without it text is looked at, as in CSV.
 	Typed bool
+	// DecimalComma says that text may write numbers with a decimal comma, as CSV that is not separated by commas does.
+	DecimalComma bool
 }
 
 // Infer makes a rule for every name, with the type that all values of the
@@ -27,31 +29,34 @@ type InferOptions struct {
 // leading zeros, a plus sign or more than 64 bits stay text, and only true and
 // false are booleans. A column that mixes dates and datetimes is a DateTime;
 // one that mixes integers and floats is a Float, unless an integer is too long
-// to be exact in one. Lengths are as Lengths says.
+// to be exact in one. Dates as SAP, Oracle and spreadsheets write them, and
+// numbers with a decimal comma, are recognized when all values agree on one
+// reading: 01/02/2024 alone may be a day of January or of February and stays
+// text. Lengths are as Lengths says.
 //
 // Names that Celonis cannot tell apart are a mapping.columns_collide fault.
 func Infer(names []string, sample []*columns.Raw, opt InferOptions) ([]flows.Rule, error) {
 	rules := make([]flows.Rule, len(names))
+	known := forms()
 	for i, name := range names {
-		p := profile{typed: opt.Typed, fits: anyType}
+		p := newProfile(opt, known)
 		each(sample, source{name: name}, p.add)
-		rules[i] = flows.Rule{To: name, From: name, Type: p.columnType().String()}
-		if name == "" || name[0] == '/' {
-			rules[i].From = pointerTo(name)
-		}
-		if p.columnType() == columns.String {
-			rules[i].Length = lengthFor(p.longest)
-		}
+		rules[i] = p.rule(name)
 	}
+	return rules, inferable(rules)
+}
+
+// inferable finds names that Celonis cannot tell apart.
+func inferable(rules []flows.Rule) error {
 	c := compiler{}
 	c.collisions(rules)
 	if len(c.faults) > 0 {
 		for i := range c.faults {
 			c.faults[i].Pointer = "/mapping"
 		}
-		return nil, joined(c.faults, "give the flow a mapping that names its columns apart")
+		return joined(c.faults, "give the flow a mapping that names its columns apart")
 	}
-	return rules, nil
+	return nil
 }
 
 // Lengths gives a copy of rules in which every String rule has a length. One
@@ -126,30 +131,94 @@ type profile struct {
 	typed   bool
 	values  int
 	fits    typeSet
+	dates   dates
+	comma   commaNumbers
 	longest int
+}
+
+func newProfile(opt InferOptions, known []form) profile {
+	return profile{typed: opt.Typed, fits: anyType, dates: newDates(known), comma: commaNumbers{possible: opt.DecimalComma && !opt.Typed}}
 }
 
 func (p *profile) add(value []byte, kind columns.Kind) {
 	p.longest = max(p.longest, len(value))
 	// Blank text is null in every type but String.
-	if b := trim(value); len(b) > 0 && p.fits != 0 {
-		p.values++
+	b := trim(value)
+	if len(b) == 0 {
+		return
+	}
+	p.values++
+	if p.fits != 0 {
 		p.fits &= p.typesOf(b, kind)
 	}
+	p.dates.add(b, kind)
+	p.comma.add(b, kind)
 }
 
-// columnType picks the narrowest type that fits all values.
-func (p *profile) columnType() columns.Type {
+// shape picks the narrowest type that fits all values, and the format that they
+// are written in.
+func (p *profile) shape() (columns.Type, string) {
 	if p.values == 0 {
-		return columns.String
+		return columns.String, ""
+	}
+	if t, format, ok := p.dates.shape(true); ok {
+		return t, format
 	}
 	for t := columns.Integer; t <= columns.Time; t++ {
 		if p.fits.has(t) {
-			return t
+			return t, ""
 		}
 	}
-	return columns.String
+	if t, format, ok := p.dates.shape(false); ok {
+		return t, format
+	}
+	if p.comma.agreed() {
+		return columns.Float, formatComma
+	}
+	return columns.String, ""
 }
+
+// rule makes the rule of a field that has the profile.
+func (p *profile) rule(name string) flows.Rule {
+	t, format := p.shape()
+	rule := flows.Rule{To: name, From: name, Type: t.String(), Format: format}
+	if name == "" || name[0] == '/' {
+		rule.From = pointerTo(name)
+	}
+	if t == columns.String {
+		rule.Length = lengthFor(p.longest)
+	}
+	return rule
+}
+
+// commaNumbers is what the values of a column say of decimal commas.
+type commaNumbers struct {
+	possible bool
+	// certain: a value holds a comma that is no mark of thousands.
+	certain bool
+}
+
+func (n *commaNumbers) add(b []byte, kind columns.Kind) {
+	if !n.possible {
+		return
+	}
+	var buf [48]byte
+	number, ok := []byte(nil), kind == columns.Text && len(b) <= len(buf)
+	if ok {
+		number, ok = pointForComma(buf[:0], b)
+	}
+	if !ok || !isPlainNumber(number) {
+		n.possible = false
+		return
+	}
+	if at := bytes.IndexByte(b, ','); at >= 0 && (len(b)-at != len(",000") || bytes.IndexByte(b[:at], '.') >= 0) {
+		n.certain = true
+	}
+}
+
+// agreed reports whether all values are numbers with a decimal comma or without
+// a fraction, and "1,234" alone does not leave open which.
+func (n *commaNumbers) agreed() bool { return n.possible && n.certain }
 
 // typesOf lists the types that hold a value without loss of meaning.
 func (p *profile) typesOf(b []byte, kind columns.Kind) typeSet {

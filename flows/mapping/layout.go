@@ -5,6 +5,9 @@ import "github.com/celonis-connector/connector/internal/columns"
 // lastShortYear is the last yy that is in this century; those above are in the one before.
 const lastShortYear = 68
 
+// firstOldYear is the first RR that is in the last century.
+const firstOldYear = 50
+
 var (
 	monthNames = [...]string{"january", "february", "march", "april", "may", "june", "july",
 		"august", "september", "october", "november", "december"}
@@ -33,6 +36,9 @@ func (l *layout) converter(t columns.Type) func([]byte, columns.Kind) (int64, ve
 		var m moment
 		rest, ok := l.read(&m, 0, len(l.ops), b)
 		if !ok || len(rest) > 0 {
+			if t != columns.Time && isZeroDate(b) {
+				return 0, absent
+			}
 			return 0, wrongType
 		}
 		switch t {
@@ -112,6 +118,12 @@ func (m *moment) set(kind byte, v, n int) (ok bool) {
 			if v <= lastShortYear {
 				m.year += 100
 			}
+		}
+		return true
+	case opShortYear:
+		m.year = 2000 + v
+		if v >= firstOldYear {
+			m.year = 1900 + v
 		}
 		return true
 	case 'M':

@@ -17,6 +17,7 @@ const (
 	outOfRange          // of the type, but not to be kept
 	tooLong             // longer than the column's declared length
 	notMidnight         // a date and a time of day, for a date
+	notUTF8             // text that is none
 	notNested           // not the JSON object or array that a JSON Pointer goes into
 )
 

@@ -9,34 +9,81 @@ import (
 	"github.com/celonis-connector/connector/internal/fault"
 )
 
-// reject notes why row r does not become a row; the first reason stays.
-func (a *Applier) reject(r int, c *column, value []byte, is verdict) {
+// contradiction is how a value contradicts its column.
+type contradiction struct {
+	kind columns.Kind
+	is   verdict
+	long int // the bytes of text that is tooLong
+}
+
+// widens reports whether a wider column would take the value.
+func (x contradiction) widens() bool {
+	switch x.is {
+	case wrongType, outOfRange, notMidnight:
+		return true
+	case tooLong:
+		return x.long <= columns.MaxStringBytes
+	}
+	return false
+}
+
+// reject deals with a cell that its column does not take.
+func (a *Applier) reject(r int, c *column, cell columns.Cell, is verdict) {
+	if is == absent {
+		a.rejectValue(r, c, nil, contradiction{kind: cell.Kind, is: is})
+		return
+	}
+	a.rejectValue(r, c, a.value(cell), contradiction{kind: cell.Kind, is: is})
+}
+
+// rejectValue notes why row r does not become a row, the first reason stays;
+// or lets the row be, where values are surveyed or discarded.
+func (a *Applier) rejectValue(r int, c *column, value []byte, x contradiction) {
+	if a.survey != nil {
+		if x.widens() {
+			a.survey.add(c.at, value, x)
+		}
+		return
+	}
+	if c.plan.discard && x.is > absent && !c.required && !c.key {
+		a.discarded[c.at]++
+		return
+	}
 	if a.bad[r] {
 		return
 	}
-	code, message := c.complaint(value, is)
-	a.note(r, c, code, message)
-}
-
-// rejectLong is reject for text of n bytes that is longer than its column.
-func (a *Applier) rejectLong(r int, c *column, value []byte, n int) {
-	if a.bad[r] {
-		return
-	}
-	a.note(r, c, fault.ValueTooLong, fmt.Sprintf("value %q of field %q is %d bytes long, column %q takes %d",
-		shorten(value), c.source.text, n, c.field.Name, c.field.Length))
-}
-
-func (a *Applier) note(r int, c *column, code fault.Code, message string) {
+	code, message := c.complaint(value, x)
 	a.bad[r] = true
 	a.failed++
-	a.errs = append(a.errs, columns.RecordError{Row: r, Code: code, Field: c.source.text, Message: message})
+	a.errs = append(a.errs, columns.RecordError{Row: r, Code: code, Field: c.source.text, Message: message, Widens: x.widens()})
+}
+
+// TakeDiscarded gives how many values became null under Options.Discard since
+// the last call, by column name; nil when none did.
+func (a *Applier) TakeDiscarded() map[string]int64 {
+	var out map[string]int64
+	for i, n := range a.discarded {
+		if n == 0 {
+			continue
+		}
+		if out == nil {
+			out = make(map[string]int64)
+		}
+		out[a.plan.schema[i].Name] = n
+		a.discarded[i] = 0
+	}
+	return out
 }
 
 // complaint words why a value is not taken.
-func (c *column) complaint(value []byte, is verdict) (fault.Code, string) {
+func (c *column) complaint(value []byte, x contradiction) (fault.Code, string) {
 	field, t := c.source.text, c.field.Type
-	switch is {
+	switch x.is {
+	case notUTF8:
+		return fault.ValueEncoding, fmt.Sprintf("value %q of field %q is not UTF-8", shorten(value), field)
+	case tooLong:
+		return fault.ValueTooLong, fmt.Sprintf("value %q of field %q is %d bytes long, column %q takes %d",
+			shorten(value), field, x.long, c.field.Name, c.field.Length)
 	case absent:
 		if c.key {
 			return fault.ValueRequired, fmt.Sprintf("field %q has no value, and column %q is a key", field, c.field.Name)

@@ -20,6 +20,7 @@ const (
 	FlowsRun         Scope = "flows:run"
 	RecordsRead      Scope = "records:read"
 	RecordsWrite     Scope = "records:write"
+	AuditRead        Scope = "audit:read"
 )
 
 // All stands for every scope where scopes are given to a client.
@@ -42,6 +43,7 @@ func Catalogue() []Described {
 		{FlowsRun, "Start and cancel runs"},
 		{RecordsRead, "Read the records that did not become rows"},
 		{RecordsWrite, "Post records to flows"},
+		{AuditRead, "Read who changed what and when"},
 	}
 }
 

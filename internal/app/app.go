@@ -24,6 +24,8 @@ import (
 	"github.com/celonis-connector/connector/internal/endpoint"
 	"github.com/celonis-connector/connector/internal/engine"
 	"github.com/celonis-connector/connector/internal/fault"
+	"github.com/celonis-connector/connector/internal/httpapi"
+	"github.com/celonis-connector/connector/internal/portable"
 	"github.com/celonis-connector/connector/internal/queue"
 	"github.com/celonis-connector/connector/internal/spool"
 	"github.com/celonis-connector/connector/internal/store"
@@ -70,14 +72,20 @@ func ParseRoles(list string) ([]Role, error) {
 // App is the connector in one process.
 type App struct {
 	Connections *connections.Service
-	Flows       *flows.Service
-	Access      *access.Service
-	Worker      *worker.Worker
-	Keyring     *crypto.Keyring
-	Store       *store.Store
-	Queue       *queue.Queue
-	Spool       *spool.Spool
-	Egress      *egress.Egress
+	// OAuthClients are how connections with OAuth log in; Tokens are what they log in with.
+	// Config takes the set-up of workspaces out and in.
+	Config *portable.Service
+	OAuthClients *connections.OAuthClientService
+	Tokens       *celonis.Tokens
+	Authorizer   *connections.Authorizer
+	Flows        *flows.Service
+	Access       *access.Service
+	Worker       *worker.Worker
+	Keyring      *crypto.Keyring
+	Store        *store.Store
+	Queue        *queue.Queue
+	Spool        *spool.Spool
+	Egress       *egress.Egress
 
 	cfg      config.Config
 	log      *slog.Logger
@@ -89,18 +97,31 @@ type App struct {
 	loops    sync.WaitGroup
 	listener net.Listener
 	failed   chan error
+	// forms are what the API tells of forms; limits are those that connections set themselves.
+	forms  httpapi.Forms
+	limits celonis.SharedLimits
+	now    func() time.Time
 }
+
+// Option changes what an App is made of.
+type Option func(*App)
+
+// WithClock gives the App another clock: one that tests turn. It gives UTC in microseconds.
+func WithClock(clock func() time.Time) Option { return func(a *App) { a.now = clock } }
 
 // New opens the database, checks that the keys fit it, opens the queue and
 // makes the services. It starts nothing and binds no port; Stop closes what it opened.
-func New(ctx context.Context, cfg config.Config, log *slog.Logger, redactor *telemetry.Redactor) (_ *App, err error) {
-	a := &App{cfg: cfg, log: log, redactor: redactor, failed: make(chan error, 1)}
+func New(ctx context.Context, cfg config.Config, log *slog.Logger, redactor *telemetry.Redactor, options ...Option) (_ *App, err error) {
+	a := &App{cfg: cfg, log: log, redactor: redactor, failed: make(chan error, 1), now: now}
+	for _, o := range options {
+		o(a)
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.opened.unwind(context.WithoutCancel(ctx)))
 		}
 	}()
-	a.metrics, a.health = telemetry.NewMetrics(), telemetry.NewHealth(time.Now)
+	a.metrics, a.health = telemetry.NewMetrics(), telemetry.NewHealth(now)
 	if err := a.openStores(ctx); err != nil {
 		return nil, err
 	}
@@ -118,7 +139,7 @@ func (a *App) openStores(ctx context.Context) (err error) {
 	if err := os.MkdirAll(a.cfg.DataDir, 0o700); err != nil {
 		return fault.Wrap(err, fault.SpoolFull, "the data folder %q cannot be made", a.cfg.DataDir)
 	}
-	a.Store, err = store.Open(ctx, store.Config{URL: a.cfg.DatabaseURL.Reveal(), Path: a.cfg.SQLitePath(), Now: time.Now})
+	a.Store, err = store.Open(ctx, store.Config{URL: a.cfg.DatabaseURL.Reveal(), Path: a.cfg.SQLitePath(), Now: a.now})
 	if err != nil {
 		return err
 	}
@@ -150,6 +171,9 @@ func workerName() string {
 	return fmt.Sprintf("%s-%d-%s", host, os.Getpid(), uuid.NewString()[:8])
 }
 
+// now is the service's clock: UTC in the microseconds that the database keeps.
+func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
+
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
 func (a *App) makeServices() error {
@@ -163,31 +187,49 @@ func (a *App) makeServices() error {
 	if err != nil {
 		return err
 	}
+	if a.forms, err = httpapi.NewForms(domains); err != nil {
+		return err
+	}
+	grants := connections.NewGrants(connections.GrantsDeps{Repository: a.Store, Sealer: a.Keyring, Now: a.now, Process: workerName()})
+	a.Tokens = celonis.NewTokens(celonis.TokensConfig{
+		Transport: a.Egress.Transport(), Logger: a.log, Now: a.now, Grants: grants, Known: a.redactor.Register,
+	})
+	a.OAuthClients = connections.NewOAuthClientService(connections.OAuthClientDeps{
+		Repository: a.Store, Sealer: a.Keyring, Domains: domains, Now: a.now, NewID: newID,
+	})
 	a.Connections = connections.NewService(connections.Deps{
-		Repository: a.Store, Sealer: a.Keyring, Domains: domains, Logger: a.log, Now: time.Now, NewID: newID,
+		Repository: a.Store, OAuthClients: a.Store, Sealer: a.Keyring, Domains: domains, Logger: a.log, Now: a.now, NewID: newID,
+		Uses:       flows.Uses{Users: a.Store, Flows: a.Store},
+		SecretRefs: newSecretRefs(a.cfg), TestLimits: connections.TestLimits{Saved: a.cfg.SavedTests, Unsaved: a.cfg.UnsavedTests},
+		Runs: a.Queue, Pace: connections.Pace{First: a.cfg.ProbeFirst, Longest: a.cfg.ProbeLongest},
 		Tester: knownSecrets{
-			tester:   celonis.NewTester(celonis.TesterConfig{Transport: a.Egress.Transport(), Logger: a.log, Now: time.Now}),
+			tester:   celonis.NewTester(celonis.TesterConfig{Transport: a.Egress.Transport(), Logger: a.log, Now: now, Tokens: a.Tokens, Shared: &a.limits}),
 			redactor: a.redactor,
 		},
 	})
-	a.Flows = flows.NewService(flows.Deps{
-		Flows: a.Store, Files: a.Store, Runs: a.Store, Records: a.Store, Connections: a.Store,
-		Spool: a.Spool, Queue: a.Queue, Canceler: a.Queue, CheckMapping: mapping.Check,
-		Now: time.Now, NewID: newID, Log: a.log,
+	a.Authorizer = connections.NewAuthorizer(connections.AuthorizerDeps{
+		Connections: a.Connections, Grants: grants, Repository: a.Store, Exchanger: a.Tokens, PublicURL: a.cfg.PublicURL,
 	})
-	a.Access, err = access.New(access.Deps{Repository: a.Store, Keys: a.Keyring, Now: time.Now, NewID: newID})
+	a.Flows = flows.NewService(flows.Deps{
+		Flows: a.Store, Files: a.Store, Runs: a.Store, Records: a.Store, Connections: a.Store, Gate: a.Connections,
+		Spool: a.Spool, Queue: a.Queue, Canceler: a.Queue, CheckMapping: mapping.Check,
+		Now: a.now, NewID: newID, Log: a.log,
+	})
+	a.Config = &portable.Service{Connections: a.Connections, OAuthClients: a.OAuthClients, Flows: a.Flows}
+	a.Access, err = access.New(access.Deps{Repository: a.Store, Keys: a.Keyring, Now: a.now, NewID: newID})
 	return err
 }
 
 func (a *App) makeWorker() {
 	a.Worker = worker.New(worker.Deps{
-		Store: a.Store, Queue: workQueue{a.Queue},
+		Store: a.Store, Queue: workQueue{a.Queue}, Gate: a.Connections,
 		Endpoints: endpoint.NewBuilder(endpoint.Deps{
 			Targets: knownSecrets{targets: a.Connections, redactor: a.redactor}, Spool: a.Spool, Records: a.Store,
-			Transport: a.Egress.Transport(), Observer: chunkMetrics{a.metrics}, Log: a.log, Now: time.Now,
+			Transport: a.Egress.Transport(), Observer: chunkMetrics{a.metrics}, Log: a.log, Now: a.now,
+			Limits: &a.limits, Connections: a.Store, Governor: a.governor(), Tokens: a.Tokens,
 		}),
-		Engine:   engine.New(engine.Options{ChunkBytes: a.cfg.ChunkBytes, Uploads: a.cfg.Uploads}),
-		Observer: runMetrics{a.metrics}, Log: a.log, Now: time.Now,
+		Engine:   engine.New(engine.Options{ChunkBytes: a.cfg.ChunkBytes, Uploads: a.cfg.Uploads, TempDir: a.cfg.SpoolDir()}),
+		Observer: runMetrics{a.metrics}, Log: a.log, Now: a.now,
 		Name: workerName(), Slots: a.cfg.Workers, Lease: a.cfg.Lease,
 	})
 }

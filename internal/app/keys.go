@@ -3,6 +3,8 @@ package app
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 
 	"github.com/celonis-connector/connector/crypto"
 	"github.com/celonis-connector/connector/internal/config"
@@ -29,7 +31,31 @@ func openKeyring(ctx context.Context, cfg config.Config, db *store.Store) (*cryp
 		return nil, fault.Wrap(err, fault.KeyringCanary, "the master keys do not fit the database").
 			WithHint("start with the keys that the database was made with; a new key goes in front of the old ones, not in their place")
 	}
-	return keyring, nil
+	return keyring, holdsAll(ctx, keyring, db)
+}
+
+// holdsAll makes sure that every sealed row has its key in the keyring; fault KeyringUnknown names those that are missing.
+func holdsAll(ctx context.Context, keyring *crypto.Keyring, db *store.Store) error {
+	usage, err := db.KeyUsage(ctx)
+	if err != nil {
+		return err
+	}
+	var missing []string
+	rows := int64(0)
+	for _, u := range usage {
+		if u.KeyID == "" || keyring.Has(u.KeyID) {
+			continue
+		}
+		rows += u.Rows
+		if !slices.Contains(missing, u.KeyID) {
+			missing = append(missing, u.KeyID)
+		}
+	}
+	if len(missing) > 0 {
+		return fault.New(fault.KeyringUnknown, "%d stored secrets are sealed under master keys that are not configured: %s", rows, strings.Join(missing, ", ")).
+			WithHint("put these keys back behind the primary one; \"connector keys rotate\" frees a key, and \"connector keys retire\" tells when it may go")
+	}
+	return nil
 }
 
 // Keyring reads the master keys of a configuration. Faults: KeyringInvalid, KeyringWeak.

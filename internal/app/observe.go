@@ -26,7 +26,7 @@ var _ worker.Observer = runMetrics{}
 // RunStarted implements worker.Observer.
 func (m runMetrics) RunStarted(r *flows.Run) {
 	waited := time.Duration(-1)
-	if r.Attempt == 1 {
+	if r.Attempt == 1 && r.Trigger != flows.Records { // those gather records first
 		waited = r.StartedAt.Sub(r.CreatedAt)
 	}
 	m.Metrics.RunStarted(waited)
@@ -35,6 +35,9 @@ func (m runMetrics) RunStarted(r *flows.Run) {
 // RunSettled implements worker.Observer.
 func (m runMetrics) RunSettled(_ *flows.Run, s flows.Settlement, took time.Duration) {
 	m.Metrics.RunSettled(string(s.State), took)
+	if s.State == flows.Waiting && s.Error != nil {
+		m.RunWaits(string(s.Error.Code))
+	}
 	if s.State.Ended() && s.Ledger != nil {
 		m.Records(s.Ledger.Read, s.Ledger.Filtered, s.Ledger.Pushed, s.Ledger.Errored)
 	}
@@ -107,14 +110,18 @@ var (
 func (k knownSecrets) Target(ctx context.Context, workspace, id string) (connections.Target, error) {
 	t, err := k.targets.Target(ctx, workspace, id)
 	if err == nil {
-		context.AfterFunc(ctx, k.redactor.Register(t.Key))
+		for _, secret := range t.Secrets() {
+			context.AfterFunc(ctx, k.redactor.Register(secret))
+		}
 	}
 	return t, err
 }
 
 // Test implements connections.Tester.
 func (k knownSecrets) Test(ctx context.Context, t connections.Target) connections.TestResult {
-	defer k.redactor.Register(t.Key)()
+	for _, secret := range t.Secrets() {
+		defer k.redactor.Register(secret)()
+	}
 	return k.tester.Test(ctx, t)
 }
 

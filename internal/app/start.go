@@ -43,6 +43,8 @@ func (a *App) Start(ctx context.Context, roles []Role) error {
 	if slices.Contains(roles, Schedule) {
 		a.health.Expect("scheduler", max(sickAfter, 5*a.cfg.SweepInterval))
 		a.loops.Go(func() { _ = a.scheduler().Run(loops) })
+		prober := &scheduler.Prober{Connections: a.Connections, Every: a.cfg.SweepInterval, Log: a.log}
+		a.loops.Go(func() { _ = prober.Run(loops) })
 	}
 	a.loops.Go(func() { a.watch(loops) })
 	// Health and metrics are every role's, so the port is too.
@@ -56,7 +58,7 @@ func (a *App) Start(ctx context.Context, roles []Role) error {
 
 func (a *App) scheduler() *scheduler.Scheduler {
 	return &scheduler.Scheduler{
-		Store: a.Store, Queue: a.Queue, Now: time.Now, Every: a.cfg.SweepInterval, Log: a.log,
+		Store: a.Store, Queue: a.Queue, Now: a.now, Every: a.cfg.SweepInterval, Log: a.log,
 		Report: func(err error) { a.health.Report("scheduler", err) },
 	}
 }
@@ -89,9 +91,9 @@ func (a *App) serve(ctx context.Context) error {
 
 func (a *App) handler() http.Handler {
 	return httpapi.New(httpapi.Deps{
-		Connections: a.Connections, ConnectionTests: a.Connections, Flows: a.Flows, Runs: a.Flows, Records: a.Flows, Files: a.Flows,
-		Access: a.Access, Idempotency: idempotency{a.Store}, Health: readiness{a.health}, Metrics: a.metrics.Handler(),
-		Observer: requestMetrics{a.metrics}, Log: a.log, Now: time.Now, MaxFileBytes: a.cfg.MaxUpload,
+		Connections: a.Connections, ConnectionTests: a.Connections, OAuthClients: a.OAuthClients, Authorizations: a.Authorizer, Options: a.pickers(), Forms: a.forms, ScopeAdvisor: a.Connections, Flows: a.Flows, Runs: a.Flows, Records: a.Flows, Files: a.Flows,
+		Access: a.Access, Audit: a.Store, Config: a.Config, Idempotency: idempotency{a.Store}, Health: readiness{a.health}, Metrics: a.metrics.Handler(),
+		Observer: requestMetrics{a.metrics}, Log: a.log, Now: a.now, MaxFileBytes: a.cfg.MaxUpload, Budgets: a.budgets(),
 	})
 }
 
@@ -106,8 +108,11 @@ func (a *App) watch(ctx context.Context) {
 		if depth, err := a.Queue.Depth(ctx); err == nil {
 			a.metrics.QueueDepth(depth.Waiting, depth.Leased)
 		}
-		if _, err := a.Store.SweepIdempotent(ctx, time.Now()); err != nil && ctx.Err() == nil {
+		if _, err := a.Store.SweepIdempotent(ctx, a.now()); err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "expired idempotency keys stay for now", "error", err)
+		}
+		if _, err := a.Store.SweepAuthorizations(ctx, a.now()); err != nil && ctx.Err() == nil {
+			a.log.WarnContext(ctx, "authorizations that ended stay for now", "error", err)
 		}
 		select {
 		case <-ctx.Done():

@@ -286,3 +286,16 @@ type RecordError struct {
 func (e RecordError) String() string {
 	return fmt.Sprintf("%d:%d %s %s", e.Record, e.Line, e.Code, e.Field)
 }
+
+// Try sends a body as it is and may be called from any goroutine; header holds
+// names and values in turn.
+func (c *Client) Try(method, path string, body []byte, header ...string) (Answer, error) {
+	req, err := http.NewRequest(method, c.base+path, bytes.NewReader(body))
+	if err != nil {
+		return Answer{}, err
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	return c.try(req)
+}

@@ -22,7 +22,8 @@ type Sim struct {
 	*celonissim.Server
 	// URL is its address, Host the same without the scheme.
 	URL, Host string
-	Pool      string
+	// Pool is the pool's id, Source that of its data connection.
+	Pool, Source string
 	// AppKey and APIKey have every permission.
 	AppKey, APIKey string
 
@@ -44,6 +45,7 @@ func NewSim(t testing.TB, change ...func(*celonissim.Options)) *Sim {
 	}
 	team := o.Teams[0]
 	s.AppKey, s.APIKey, s.Pool = team.Credentials[0].Key, team.Credentials[1].Key, team.Pools[0].ID
+	s.Source = team.Pools[0].DataSources[0].ID
 	s.Server = celonissim.New(o)
 	url, err := s.Start("127.0.0.1:0")
 	require.NoError(t, err)

@@ -24,28 +24,32 @@ const module = "github.com/celonis-connector/connector"
 // A package that no line fits fails the test: a new one needs a line here.
 var arrows = map[string][]string{
 	// Ground floor: no package of the module but each other's fault.
-	"crypto":           {},
-	"openapi":          {},
-	"internal/fault":   {},
-	"internal/columns": {"internal/fault"},
-	"internal/config":  {"crypto"},
-	"internal/egress":  {"internal/fault"},
-	"internal/spool":   {"internal/fault"},
+	"crypto":                 {},
+	"openapi":                {},
+	"internal/fault":         {},
+	"internal/columns":       {"internal/fault"},
+	"internal/config/readme": {"internal/config"},
+	"internal/config":        {"crypto"},
+	"internal/egress":        {"internal/fault"},
+	"internal/spool":         {"internal/fault"},
 
+	"internal/form":      {},
+	"internal/audit":     {},
 	"internal/validate":  {"internal/fault"},
 	"internal/telemetry": {"crypto", "internal/fault"},
 
 	// Domain: knows no adapter.
-	"connections":   {"crypto", "internal/fault", "internal/validate"},
-	"flows":         {"connections", "crypto", "internal/fault", "internal/columns", "internal/validate"},
-	"flows/mapping": {"flows", "internal/fault", "internal/columns"},
+	"connections":        {"crypto", "internal/audit", "internal/fault", "internal/form", "internal/validate"},
+	"connections/picker": {"connections", "internal/fault"},
+	"flows":              {"connections", "crypto", "internal/fault", "internal/columns", "internal/form", "internal/validate"},
+	"flows/mapping":      {"flows", "internal/fault", "internal/columns"},
 
 	// Adapters: never each other.
-	"internal/store":              {"connections", "flows", "crypto", "internal/access", "internal/fault"},
-	"internal/store/storetest":    {"connections", "flows", "crypto", "internal/access", "internal/fault", "internal/store"},
+	"internal/store":              {"connections", "flows", "crypto", "internal/access", "internal/audit", "internal/fault"},
+	"internal/store/storetest":    {"connections", "flows", "crypto", "internal/access", "internal/audit", "internal/fault", "internal/store"},
 	"internal/queue":              {"flows", "internal/fault"},
 	"internal/celonis":            {"connections", "crypto", "internal/columns", "internal/fault"},
-	"internal/httpapi":            {"connections", "flows", "crypto", "internal/access", "internal/fault", "internal/httpapi/strictjson", "internal/validate", "openapi"},
+	"internal/httpapi":            {"connections", "flows", "crypto", "internal/access", "internal/audit", "internal/portable", "internal/fault", "internal/form", "internal/httpapi/strictjson", "internal/validate", "openapi"},
 	"internal/httpapi/strictjson": {"internal/fault"},
 
 	// The parts of a run.
@@ -53,19 +57,20 @@ var arrows = map[string][]string{
 	"internal/engine":    {"flows", "internal/columns", "internal/fault"},
 	"internal/endpoint":  {"connections", "flows", "internal/celonis", "internal/columns", "internal/engine", "internal/fault", "internal/spool"},
 	"internal/worker":    {"flows", "internal/engine", "internal/fault"},
+	"internal/portable":  {"connections", "flows", "internal/audit", "internal/fault"},
 	"internal/scheduler": {"flows", "internal/fault"},
 
 	// The top joins everything.
 	"internal/app": {
 		"connections", "flows", "crypto", "internal/access", "internal/celonis", "internal/columns", "internal/config",
-		"internal/egress", "internal/endpoint", "internal/engine", "internal/fault", "internal/httpapi", "internal/queue",
+		"internal/egress", "internal/endpoint", "internal/engine", "internal/fault", "internal/httpapi", "internal/portable", "internal/queue",
 		"internal/scheduler", "internal/spool", "internal/store", "internal/telemetry", "internal/worker",
 	},
 	"internal/doctor": {
 		"crypto", "internal/app", "internal/config", "internal/egress", "internal/fault", "internal/queue", "internal/spool", "internal/store",
 	},
 	"cmd/connector": {
-		"connections", "flows", "crypto", "internal/access", "internal/app", "internal/celonissim", "internal/config",
+		"connections", "flows", "crypto", "internal/access", "internal/app", "internal/audit", "internal/portable", "internal/celonissim", "internal/config",
 		"internal/doctor", "internal/engine", "internal/eventlog", "internal/fault",
 	},
 	"cmd/celonis-sim": {"internal/celonissim"},
@@ -75,6 +80,7 @@ var arrows = map[string][]string{
 	"internal/eventlog":   {},
 
 	// Only tests.
+	"internal/apptest":     {"internal/celonissim"},
 	"internal/testservers": {},
 	"internal/archtest":    {},
 }
@@ -96,7 +102,7 @@ var (
 		"crypto":         {"golang.org/x/crypto"},
 		"internal/fault": {},
 	}
-	testHelpers = []string{"internal/testservers", "internal/store/storetest", "internal/archtest"}
+	testHelpers = []string{"internal/apptest", "internal/testservers", "internal/store/storetest", "internal/archtest"}
 )
 
 // goPackage is what the tests read of go list.

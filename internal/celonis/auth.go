@@ -22,7 +22,7 @@ func schemeOf(a connections.AuthType) (scheme, error) {
 	switch a {
 	case connections.Custom:
 		return schemeAppKey, nil
-	case connections.Token:
+	case connections.Token, connections.OAuth2:
 		return schemeBearer, nil
 	}
 	return "", fault.New(fault.Internal, "the auth type %q has no scheme", a)

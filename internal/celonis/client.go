@@ -41,6 +41,10 @@ type Config struct {
 	Retry RetryPolicy
 	// Limits may be shared by the clients of one connection; nil gives the client its own.
 	Limits *Limits
+	// Shared keeps the limits that connections set themselves; nil gives such a client its own.
+	Shared *SharedLimits
+	// Tokens are the process's access tokens, for targets with OAuth; nil gives the client its own.
+	Tokens *Tokens
 }
 
 // RetryPolicy says how a call that may be repeated is repeated.
@@ -99,18 +103,25 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Transport == nil {
 		return nil, fault.New(fault.Internal, "the Celonis client needs a transport")
 	}
-	scheme, err := schemeOf(cfg.Target.AuthType)
-	if err != nil {
+	if _, err := schemeOf(cfg.Target.AuthType); err != nil {
 		return nil, err
 	}
-	if err := checkKey(cfg.Target.Key); err != nil {
+	secret := cfg.Target.Key
+	if cfg.Target.AuthType == connections.OAuth2 {
+		if cfg.Target.OAuth == nil {
+			return nil, fault.New(fault.ConnectionSecretRequired, "the connection has no OAuth client")
+		}
+		secret = cfg.Target.OAuth.ClientSecret
+	}
+	if err := checkKey(secret); err != nil {
 		return nil, err
 	}
-	cfg = cfg.withDefaults()
+	cfg = cfg.withSettings().withDefaults()
+	redact := newRedactor(secret)
 	return &Client{
 		base:   &url.URL{Scheme: base.Scheme, Host: base.Host},
-		http:   &http.Client{Transport: newChain(cfg, base, scheme), CheckRedirect: stay},
-		redact: newRedactor(cfg.Target.Key),
+		http:   &http.Client{Transport: newChain(cfg, authorization(cfg, base, redact)), CheckRedirect: stay},
+		redact: redact,
 		now:    cfg.Now,
 
 		authType: cfg.Target.AuthType,
@@ -131,6 +142,9 @@ func (cfg Config) withDefaults() Config {
 		cfg.Limits = NewLimits(DefaultConcurrency, DefaultPerSecond)
 	}
 	cfg.Retry = cfg.Retry.withDefaults()
+	if cfg.Tokens == nil && cfg.Target.OAuth != nil {
+		cfg.Tokens = NewTokens(TokensConfig{Transport: cfg.Transport, Logger: cfg.Logger, Now: cfg.Now, UserAgent: cfg.UserAgent})
+	}
 	return cfg
 }
 

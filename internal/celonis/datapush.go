@@ -53,6 +53,9 @@ func lost(ctx context.Context, err error, far *progress) error {
 
 // inDoubt reports whether a request without an answer may have reached Celonis.
 func inDoubt(err error, far *progress) bool {
+	if isNotSent(err) {
+		return false
+	}
 	if far.connected.Load() {
 		return true
 	}
@@ -60,7 +63,7 @@ func inDoubt(err error, far *progress) bool {
 	case fault.EgressDNS, fault.EgressTLS, fault.EgressUnreachable, fault.EgressRefused:
 		return false
 	}
-	return !isNotSent(err)
+	return true
 }
 
 func (p *DataPush) collectionFault(err error) error {

@@ -159,6 +159,9 @@ func (c *Client) hint(code fault.Code, op operation, a answer) string {
 }
 
 func (c *Client) keyHint() string {
+	if c.authType == connections.OAuth2 {
+		return "the access token is new, and the API does not take it: check that the OAuth client is active, " + clientPlace
+	}
 	if c.authType == connections.Custom {
 		return "copy the application key anew or make another: in Celonis, Admin & Settings > Applications > Application key; " +
 			"with a user's API key choose the auth type token instead"
@@ -167,10 +170,18 @@ func (c *Client) keyHint() string {
 }
 
 func (c *Client) permissionHint(a area) string {
+	if c.authType == connections.OAuth2 {
+		return c.scopeHint(a)
+	}
 	who := "the user who made the API key"
 	if c.authType == connections.Custom {
 		who = "the application key"
 	}
+	return permissionPlace(who, a)
+}
+
+// permissionPlace says where somebody is given a permission.
+func permissionPlace(who string, a area) string {
 	switch a {
 	case areaPush, areaSubmit:
 		return fmt.Sprintf("grant %s the permission \"Data Push API\" on the data pool: in Celonis, Data Integration, the pool's Permissions", who)

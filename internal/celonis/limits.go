@@ -20,9 +20,14 @@ type Limits struct {
 // NewLimits allows so many calls at once and, in the mean, so many a second;
 // a second's worth may go out in one burst.
 func NewLimits(concurrent int, perSecond float64) *Limits {
+	return newLimits(concurrent, perSecond, 1)
+}
+
+// newLimits is NewLimits with at least so many calls in one burst.
+func newLimits(concurrent int, perSecond float64, burst int) *Limits {
 	return &Limits{
 		slots: make(chan struct{}, max(concurrent, 1)),
-		rate:  rate.NewLimiter(rate.Limit(perSecond), max(int(perSecond), 1)),
+		rate:  rate.NewLimiter(rate.Limit(perSecond), max(int(perSecond), burst)),
 	}
 }
 

@@ -76,16 +76,20 @@ func hintOf(code fault.Code) string {
 // transportFault turns an error of the transport into what callers get: the
 // caller's own cancellation as it is, all else as a fault without the key.
 func (c *Client) transportFault(ctx context.Context, err error) error {
+	return transportFault(ctx, c.redact, err)
+}
+
+func transportFault(ctx context.Context, redact *redactor, err error) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return ctx.Err()
 	}
 	code, message := classify(err)
-	e := fault.Wrap(c.redact.quiet(err), code, "%s", c.redact.words(message))
+	e := fault.Wrap(redact.quiet(err), code, "%s", redact.words(message))
 	var given *fault.Error
 	if errors.As(err, &given) {
 		e = e.WithRetry(given.Retry()).WithResumeAt(given.ResumeAt)
 		if given.Hint != "" {
-			return e.WithHint("%s", c.redact.words(given.Hint))
+			return e.WithHint("%s", redact.words(given.Hint))
 		}
 	}
 	if hint := hintOf(code); hint != "" {

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"unicode"
 
 	"github.com/celonis-connector/connector/crypto"
@@ -32,6 +34,30 @@ type redactor struct {
 	grams map[string]struct{}
 	// short are the forms that are shorter than a gram.
 	short []string
+
+	// others are the redactors of secrets that came later.
+	mu     sync.RWMutex
+	others []*redactor
+}
+
+// also takes out another secret too, one that came later.
+func (r *redactor) also(other *redactor) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !slices.Contains(r.others, other) {
+		r.others = append(r.others, other)
+	}
+}
+
+// scrub replaces every piece of every secret.
+func (r *redactor) scrub(s string) string {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	s = r.scrubOwn(s)
+	for _, other := range r.others {
+		s = other.scrub(s)
+	}
+	return s
 }
 
 func newRedactor(key crypto.Secret) *redactor {
@@ -80,8 +106,8 @@ func formsOf(key string) []string {
 	return forms
 }
 
-// scrub replaces every piece of the key.
-func (r *redactor) scrub(s string) string {
+// scrubOwn replaces every piece of the redactor's own secret.
+func (r *redactor) scrubOwn(s string) string {
 	for _, form := range r.short {
 		s = strings.ReplaceAll(s, form, redactedMark)
 	}

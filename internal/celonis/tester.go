@@ -25,6 +25,7 @@ const (
 	stepTLS        = "tls"
 	stepAuth       = "auth"
 	stepScheme     = "scheme"
+	stepScope      = "scope"
 	stepPool       = "pool"
 	stepPermission = "permission"
 )
@@ -35,8 +36,12 @@ type TesterConfig struct {
 	Logger    *slog.Logger
 	Now       func() time.Time
 	UserAgent string
+	// Tokens are the process's access tokens; nil gives each test its own.
+	Tokens *Tokens
 	// Retry overrides the test's own policy of 2 tries of 10 s each.
 	Retry RetryPolicy
+	// Shared keeps the limits that connections set; it may be nil.
+	Shared *SharedLimits
 }
 
 // Tester makes test calls. It is safe for concurrent use.
@@ -76,6 +81,7 @@ func (t *Tester) Test(ctx context.Context, target connections.Target) connection
 func (t *Tester) client(target connections.Target) (*Client, error) {
 	return New(Config{
 		Target: target, Transport: t.cfg.Transport, Logger: t.cfg.Logger, Now: t.cfg.Now, UserAgent: t.cfg.UserAgent, Retry: t.cfg.Retry,
+		Tokens: t.cfg.Tokens, Shared: t.cfg.Shared,
 	})
 }
 
@@ -103,7 +109,11 @@ func (r *testRun) do(ctx context.Context) {
 		r.fail(stepAuth, err)
 		return
 	}
-	if !r.login(ctx, client) {
+	login := r.login
+	if r.target.OAuth != nil {
+		login = r.loginOAuth
+	}
+	if !login(ctx, client) {
 		return
 	}
 	if r.target.APIType == connections.DataPush {
@@ -236,6 +246,9 @@ func (r *testRun) pool(ctx context.Context, client *Client) {
 
 // intelligence takes the step permission of an intelligence connection.
 func (r *testRun) intelligence(ctx context.Context, client *Client) {
+	if r.skipModels() {
+		return
+	}
 	_, err := client.KnowledgeModels(ctx, 1)
 	err = expired(ctx, err)
 	switch {

@@ -14,17 +14,32 @@ import (
 //  1. identifying  one request id for all tries of a call, user agent, Accept
 //  2. retrying     repeats what may be repeated; reads every answer whole
 //  3. limiting     calls at once and calls a second
-//  4. authorizing  the key, for the connection's own host only
-//  5. bounding     answers have an end, and are drained when closed
-//  6. Config.Transport, the egress
+//  4. extending    the headers that the connection sets
+//  5. authorizing  the key or bearing an access token, for the connection's own host only
+//  6. bounding     answers have an end, and are drained when closed
+//  7. Config.Transport, the egress
 //
 // Each clones the request before it changes it.
-func newChain(cfg Config, base *url.URL, s scheme) http.RoundTripper {
-	var t http.RoundTripper = &bounding{next: cfg.Transport}
-	t = &authorizing{base: base, scheme: s, key: cfg.Target.Key, next: t}
+func newChain(cfg Config, authorize func(next http.RoundTripper) http.RoundTripper) http.RoundTripper {
+	t := authorize(&bounding{next: cfg.Transport})
+	if h := cfg.Target.HTTP; h != nil && len(h.Headers) > 0 {
+		t = &extending{headers: h.Headers, next: t}
+	}
 	t = &limiting{limits: cfg.Limits, next: t}
 	t = &retrying{policy: cfg.Retry, logger: cfg.Logger, now: cfg.Now, next: t}
 	return &identifying{userAgent: cfg.UserAgent, next: t}
+}
+
+// authorization gives what adds the connection's credentials to a request.
+func authorization(cfg Config, base *url.URL, redact *redactor) func(next http.RoundTripper) http.RoundTripper {
+	return func(next http.RoundTripper) http.RoundTripper {
+		if cfg.Target.OAuth == nil {
+			s, _ := schemeOf(cfg.Target.AuthType)
+			return &authorizing{base: base, scheme: s, key: cfg.Target.Key, next: next}
+		}
+		at := login{base: origin(base), oauth: cfg.Target.OAuth}
+		return &bearing{base: at.base, source: &source{cfg.Tokens, at, redact}, next: next}
+	}
 }
 
 const requestIDHeader = "X-Request-Id"

@@ -20,7 +20,10 @@ func (s *Server) routeAdmin(rt *router) {
 	rt.mux.HandleFunc("DELETE /_sim/faults", s.adminClearFaults)
 	rt.mux.HandleFunc("DELETE /_sim/faults/{id}", s.adminRemoveFault)
 	rt.mux.HandleFunc("POST /_sim/pools", s.adminAddPool)
+	rt.mux.HandleFunc("POST /_sim/pools/{pool}/ingestion-tables", s.adminAddIngestionTable)
 	rt.mux.HandleFunc("POST /_sim/keys", s.adminAddKey)
+	rt.mux.HandleFunc("POST /_sim/oauth-clients", s.adminAddOAuthClient)
+	rt.mux.HandleFunc("DELETE /_sim/oauth-clients/{id}/tokens", s.adminRevokeTokens)
 	rt.mux.HandleFunc("POST /_sim/reset", func(w http.ResponseWriter, _ *http.Request) {
 		s.Reset()
 		w.WriteHeader(http.StatusNoContent)
@@ -33,6 +36,9 @@ type adminPool struct {
 	DataSources []Named      `json:"dataSources"`
 	Tables      []adminTable `json:"tables"`
 	Jobs        []adminJob   `json:"jobs"`
+	// IngestionKeys are whole: the keys of a simulator are no secrets.
+	IngestionKeys   []IngestionKey `json:"ingestionKeys,omitempty"`
+	IngestionAlerts []string       `json:"ingestionAlerts,omitempty"`
 }
 
 type adminTable struct {
@@ -68,6 +74,7 @@ func (t *table) admin() adminTable {
 
 func (p *pool) admin() adminPool {
 	out := adminPool{ID: p.id, Name: p.name, DataSources: append([]Named{}, p.sources...), Tables: []adminTable{}, Jobs: []adminJob{}}
+	out.IngestionKeys, out.IngestionAlerts = p.ingestion.keys, append([]string(nil), p.ingestion.alerts...)
 	for _, t := range p.sortedTables() {
 		out.Tables = append(out.Tables, t.admin())
 	}
@@ -146,4 +153,22 @@ func (s *Server) adminAddKey(w http.ResponseWriter, r *http.Request) {
 	}
 	c.Key = s.AddCredential(c)
 	writeJSON(w, http.StatusCreated, c)
+}
+
+// adminAddOAuthClient registers an OAuth client and answers it whole, as adminAddKey does.
+func (s *Server) adminAddOAuthClient(w http.ResponseWriter, r *http.Request) {
+	var c OAuthClient
+	if readStrict(w, r, &c) {
+		writeJSON(w, http.StatusCreated, s.AddOAuthClient(c))
+	}
+}
+
+// adminRevokeTokens ends the access tokens of an OAuth client; with
+// ?grants=true its refresh tokens too.
+func (s *Server) adminRevokeTokens(w http.ResponseWriter, r *http.Request) {
+	ended := s.RevokeTokens(r.PathValue("id"))
+	if r.URL.Query().Get("grants") == "true" {
+		ended += s.RevokeGrants(r.PathValue("id"))
+	}
+	writeJSON(w, http.StatusOK, map[string]int{"ended": ended})
 }

@@ -11,6 +11,8 @@ import (
 type caller struct {
 	team *team
 	cred *Credential
+	// token is set for a caller with an access token.
+	token *issuedToken
 }
 
 // The words for the journal's kind of authorization.
@@ -57,14 +59,17 @@ func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) (caller, b
 	}
 	s.mu.Lock()
 	t := s.teamOf(r)
-	cred := t.credential(kind, key)
+	c := caller{team: t, cred: t.credential(kind, key)}
+	if issued := t.oauth.access[key]; c.cred == nil && kind == authBearer && issued != nil && s.now().Before(issued.ends) {
+		c.cred, c.token = &issued.client.Permissions, issued
+	}
 	s.mu.Unlock()
-	if cred == nil {
+	if c.cred == nil {
 		writeUnauthorized(w)
 		return caller{}, false
 	}
-	note(r).Credential = cred.Name
-	return caller{team: t, cred: cred}, true
+	note(r).Credential = c.cred.Name
+	return c, true
 }
 
 func (t *team) credential(kind, key string) *Credential {

@@ -26,9 +26,14 @@
 // Journal, counters and faults name routes: cloud.user, cloud.team,
 // cloud.permissions, team.get, push.jobs.create, push.jobs.list, push.jobs.get,
 // push.jobs.submit, push.jobs.delete, push.chunks.upsert, push.chunks.delete,
-// push.chunks.list, pools.list, pools.paged, pools.create, pools.get,
+// push.chunks.list, continuous.items, continuous.flushes, continuous.buckets,
+// ingestion.put, ingestion.multipart, ingestion.abort, jobs.execute, jobs.status,
+// models.load, models.loadInfo, pools.list, pools.paged, pools.create, pools.get,
 // pools.update, pools.delete, pools.tables, pools.columns, pools.sources,
-// pools.source, pools.models, pools.model, pools.jobs, intelligence.models, and
+// pools.source, pools.models, pools.model, pools.jobs, intelligence.models,
+// intelligence.model, intelligence.filters, intelligence.records,
+// intelligence.record, intelligence.kpis, intelligence.triggers,
+// intelligence.trigger, oauth.token, oauth.authorize, oauth.discovery, and
 // unknown for a path that the platform has not.
 //
 // # Admin API
@@ -41,7 +46,10 @@
 //	GET    /_sim/pools/{pool}/tables/{table}/rows          ?offset=&limit=&order=col[&changeDate=true], JSON
 //	GET    /_sim/pools/{pool}/tables/{table}/rows.csv      the same as CSV
 //	POST   /_sim/faults   GET /_sim/faults   DELETE /_sim/faults[/{id}]
+//	POST   /_sim/pools/{pool}/ingestion-tables             what the Data Ingestion app knows of a table
 //	POST   /_sim/pools    POST /_sim/keys    POST /_sim/reset
+//	POST   /_sim/oauth-clients                             register an OAuth client, answered with its id and secret
+//	DELETE /_sim/oauth-clients/{id}/tokens                 end its access tokens; ?grants=true its refresh tokens too
 //
 // GET /healthz answers 200 once the server answers at all.
 package celonissim

@@ -70,7 +70,9 @@ type Fault struct {
 	SlowAnswer time.Duration
 
 	// The rest strikes submits of push jobs: the job ends in ERROR with this
-	// log line, stays QUEUED for ever, or takes so much longer.
+	// log line, stays QUEUED for ever, or takes so much longer. It does the same
+	// to executions of data jobs and loads of data models; a load with a text
+	// that begins with WARNING ends as WARNING.
 	JobError string
 	JobStuck bool
 	JobDelay time.Duration

@@ -33,6 +33,8 @@ type Options struct {
 	Limits Limits
 	// Answers chooses among the plausible answers where the platform's are unknown.
 	Answers Answers
+	// OAuth chooses how the token endpoint behaves.
+	OAuth OAuth
 	// Keep says what tables hold.
 	Keep Keep
 	// SpoolDir is an existing directory for received chunks; empty keeps them in memory.
@@ -79,9 +81,11 @@ type Team struct {
 	Domain string
 	// Credentials are the keys accepted.
 	Credentials []Credential
+	// OAuthClients are the OAuth clients registered.
+	OAuthClients []OAuthClient
 	// Pools are the team's data pools.
 	Pools []Pool
-	// KnowledgeModels are listed by the Intelligence API.
+	// KnowledgeModels are what the Intelligence API tells of.
 	KnowledgeModels []KnowledgeModel
 	// Disabled names APIs that the team has not: they answer 403 with an empty body.
 	Disabled []API
@@ -133,21 +137,18 @@ type Pool struct {
 	Name string `json:"name"`
 	// DataSources are its data connections, each with a schema of its own.
 	DataSources []Named `json:"dataSources"`
-	// DataModels and DataJobs are listed, nothing more.
+	// DataModels and DataJobs are listed, and can be loaded and executed.
 	DataModels []Named `json:"dataModels"`
 	DataJobs   []Named `json:"dataJobs"`
+	// IngestionKeys are the access keys of its Data Ingestion app, IngestionTables what that app knows of tables.
+	IngestionKeys   []IngestionKey   `json:"ingestionKeys"`
+	IngestionTables []IngestionTable `json:"ingestionTables"`
 }
 
 // Named is an object of which only id and name matter; an empty id is generated.
 type Named struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
-}
-
-// KnowledgeModel is an entry of the Intelligence API's list; ID is "<package key>.<model key>".
-type KnowledgeModel struct {
-	ID   string
-	Name string
 }
 
 // Limits are the platform's limits. Zero fields mean the documented number.
@@ -158,13 +159,17 @@ type Limits struct {
 	SubmitsPerSecond, SubmitsPerHour int
 	// ChunkBytes is the largest file of an upload, 1 GB.
 	ChunkBytes int64
+	// PageSize is the Intelligence API's largest page, which depends on the license: 50.
+	PageSize int
 }
 
-// The documented limits of the Data Push API.
+// The documented limits of the Data Push API and the Intelligence API.
 const (
 	DefaultSubmitsPerSecond = 10
 	DefaultSubmitsPerHour   = 250
 	DefaultChunkBytes       = 1 << 30
+	// DefaultPageSize is that of the smallest license.
+	DefaultPageSize = 50
 )
 
 func (l Limits) withDefaults() Limits {
@@ -176,6 +181,9 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.ChunkBytes == 0 {
 		l.ChunkBytes = DefaultChunkBytes
+	}
+	if l.PageSize == 0 {
+		l.PageSize = DefaultPageSize
 	}
 	return l
 }
@@ -192,6 +200,16 @@ const (
 	RateRetryAfter RateHeaders = "retryAfter"
 	// RateNone sends no header.
 	RateNone RateHeaders = "none"
+)
+
+// LargePages is what happens to a page size above the license's.
+type LargePages string
+
+const (
+	// LargePagesCapped answers with the largest page that is allowed, and says its size.
+	LargePagesCapped LargePages = "capped"
+	// LargePagesRefused answers 400.
+	LargePagesRefused LargePages = "refused"
 )
 
 // Answers chooses among plausible answers of the platform. The zero value is
@@ -216,6 +234,8 @@ type Answers struct {
 	// DeltaKeepsLengths leaves a table's VARCHAR lengths as they are when a
 	// DELTA job declares longer ones; else they grow.
 	DeltaKeepsLengths bool
+	// LargePages answers a page size above Limits.PageSize; LargePagesCapped is the default.
+	LargePages LargePages
 }
 
 func (a Answers) withDefaults() Answers {
@@ -233,6 +253,9 @@ func (a Answers) withDefaults() Answers {
 	}
 	if a.Checksum == "" {
 		a.Checksum = "sha256"
+	}
+	if a.LargePages == "" {
+		a.LargePages = LargePagesCapped
 	}
 	return a
 }

@@ -17,8 +17,12 @@ type guarded func(w http.ResponseWriter, r *http.Request, c caller)
 
 func (s *Server) routes() *router {
 	rt := &router{server: s, mux: http.NewServeMux()}
+	s.routeOAuth(rt)
 	s.routeCloud(rt)
 	s.routePush(rt)
+	s.routeContinuous(rt)
+	s.routeIngestion(rt)
+	s.routeDataJobs(rt)
 	s.routePools(rt)
 	s.routeIntelligence(rt)
 	rt.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "ok\n") })
@@ -35,7 +39,12 @@ func (s *Server) routes() *router {
 // authentication.
 func (rt *router) handle(name, pattern string, h guarded) {
 	rt.mux.HandleFunc(pattern, rt.server.exchange(name, func(w http.ResponseWriter, r *http.Request) {
-		if c, ok := rt.server.authenticate(w, r); ok {
+		c, ok := rt.server.authenticate(w, r)
+		switch {
+		case !ok:
+		case c.lacksScope(name):
+			writeForbidden(w)
+		default:
 			h(w, r, c)
 		}
 	}))

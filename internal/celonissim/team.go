@@ -16,6 +16,7 @@ type team struct {
 	models                 []KnowledgeModel
 	disabled               []API
 	limiter                *submitLimiter
+	oauth                  oauthState
 }
 
 // pool is the state of a data pool.
@@ -28,6 +29,9 @@ type pool struct {
 	jobs         []*job
 	tables       map[tableKey]*table
 	tails        map[tableKey]chan struct{}
+	items        []*item
+	ingestion    ingestion
+	executions   map[string][]*execution
 	description  *string
 	timeModified time.Time
 }
@@ -35,7 +39,7 @@ type pool struct {
 func newTeam(o Team, limits Limits, now time.Time) *team {
 	t := &team{
 		host: o.Host, id: orNew(o.ID), name: orText(o.Name, "Simulated team"), domain: orText(o.Domain, "sim"),
-		models: o.KnowledgeModels, disabled: o.Disabled, limiter: newSubmitLimiter(limits),
+		models: o.KnowledgeModels, disabled: o.Disabled, limiter: newSubmitLimiter(limits), oauth: newOAuthState(o.OAuthClients),
 	}
 	for _, c := range o.Credentials {
 		t.credentials = append(t.credentials, &c)
@@ -50,6 +54,7 @@ func newPool(o Pool, now time.Time) *pool {
 	p := &pool{
 		id: orNew(o.ID), name: orText(o.Name, "Simulated pool"), created: now, timeModified: now,
 		sources: named(o.DataSources), dataModels: named(o.DataModels), dataJobs: named(o.DataJobs),
+		ingestion: ingestion{keys: o.IngestionKeys, tables: o.IngestionTables},
 	}
 	p.forget()
 	return p
@@ -64,6 +69,8 @@ func (p *pool) forget() {
 	p.jobs = nil
 	p.tables = make(map[tableKey]*table)
 	p.tails = make(map[tableKey]chan struct{})
+	p.items, p.executions = nil, make(map[string][]*execution)
+	p.ingestion.forget()
 }
 
 func named(in []Named) []Named {

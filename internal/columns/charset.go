@@ -160,7 +160,8 @@ func (t *transcoder) refill() {
 	t.out, used = t.set.convert(t.out[:0], t.in[:t.kept+n])
 	t.kept = copy(t.in, t.in[used:t.kept+n])
 	if err == io.EOF && t.kept > 0 {
-		err = fault.New(fault.SourceTruncated, "the %s text ends within a character", t.set.name)
+		err = fault.New(fault.SourceTruncated, "the %s text ends within a character", t.set.name).
+			WithHint("the file was cut in transfer; fetch it again")
 	}
 	t.err = err
 }

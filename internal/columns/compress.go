@@ -38,7 +38,8 @@ func openText(input *countingReader, opt ReadOptions) (text io.Reader, head int6
 }
 
 // decompress recognizes gzip (of any number of members) and zstd by their
-// first bytes and hands anything else through.
+// first bytes, unpacks them in a goroutine of its own, and hands anything else
+// through.
 func decompress(input *countingReader) (plain io.Reader, closer func(), err error) {
 	buffered := bufio.NewReaderSize(input, inputBuffer)
 	head, err := buffered.Peek(len(zstdMagic))
@@ -54,6 +55,8 @@ func decompress(input *countingReader) (plain io.Reader, closer func(), err erro
 			return nil, nil, in.fault(err)
 		}
 		in.src = z
+		a := readAhead(in)
+		return a, a.close, nil
 	case string(head) == zstdMagic, len(head) == len(zstdMagic) && head[0]&0xf0 == 0x50 && string(head[1:]) == zstdSkip:
 		in.name = "zstd"
 		z, err := zstd.NewReader(buffered, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
@@ -61,7 +64,9 @@ func decompress(input *countingReader) (plain io.Reader, closer func(), err erro
 		if err != nil {
 			return nil, nil, in.fault(err)
 		}
-		in.src, closer = z, z.Close
+		in.src = z
+		a := readAhead(in)
+		return a, func() { a.close(); z.Close() }, nil
 	default:
 		in.src = buffered
 	}
@@ -94,6 +99,7 @@ func (in *inflater) fault(err error) error {
 		return fault.Wrap(err, fault.SourceTruncated, "the %s data ends too early, at input byte %d", in.name, at).
 			WithHint("the file was cut in transfer; fetch it again")
 	default:
-		return fault.Wrap(err, fault.SourceFormat, "the %s data is damaged before input byte %d", in.name, at)
+		return fault.Wrap(err, fault.SourceFormat, "the %s data is damaged before input byte %d", in.name, at).
+			WithHint("the file was damaged in transfer; fetch it again")
 	}
 }

@@ -48,6 +48,7 @@ type csvRow struct {
 	bad     RecordError
 	isBad   bool
 	unclean bool // the block holds bytes that are not UTF-8
+	nul     bool // the block holds NUL bytes, which no text does
 	lines   lineCursor
 }
 
@@ -57,7 +58,7 @@ func (d *csvDecoder) decode(b Block, raw *Raw) {
 	stride := min(countLineEnds(b.Data), len(b.Data)/max(len(d.names), 1)) + 1
 	cells, records := raw.room(d.kept, stride)
 	r := csvRow{csvDecoder: d, raw: raw, data: b.Data, offset: b.Offset, cells: cells,
-		unclean: !utf8.Valid(b.Data), lines: lineCursor{data: b.Data}}
+		unclean: !utf8.Valid(b.Data), nul: bytes.IndexByte(b.Data, 0) >= 0, lines: lineCursor{data: b.Data}}
 	r.base = raw.scratch.bases(d.slot, stride)
 	for i := 0; i < len(b.Data); {
 		if c := b.Data[i]; (c == '\n' || c == '\r') && len(d.names) > 1 {
@@ -68,6 +69,13 @@ func (d *csvDecoder) decode(b Block, raw *Raw) {
 		place := Span{Off: uint32(i), Len: uint32(end - i)}
 		if r.unclean && !r.isBad && !utf8.Valid(b.Data[i:end]) {
 			r.markUTF8(i, end)
+		}
+		if b.Data[i] == utf8Mark[0] && bytes.HasPrefix(b.Data[i:], []byte(utf8Mark)) {
+			r.mark(RecordError{Code: fault.RecordMalformed, Message: fmt.Sprintf(
+				"the record begins with a byte order mark (byte %d of the source), as where files were joined", r.offset+int64(i))})
+		}
+		if r.nul && !r.isBad {
+			r.markNUL(i, end)
 		}
 		if r.isBad {
 			raw.reject(r.row, place, &r.lines, r.bad)
@@ -195,6 +203,17 @@ func (r *csvRow) markUTF8(i, end int) {
 			return
 		}
 		i++
+	}
+}
+
+// utf8Mark is a byte order mark in UTF-8.
+const utf8Mark = "\xef\xbb\xbf"
+
+// markNUL finds a NUL byte in data[i:end].
+func (r *csvRow) markNUL(i, end int) {
+	if at := bytes.IndexByte(r.data[i:end], 0); at >= 0 {
+		r.mark(RecordError{Code: fault.RecordMalformed,
+			Message: fmt.Sprintf("the record holds a NUL byte (byte %d of the source)", r.offset+int64(i+at))})
 	}
 }
 

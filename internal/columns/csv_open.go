@@ -130,6 +130,9 @@ func (r *Reader) firstRecord() ([]byte, error) {
 // headerNames checks the header's names, or makes names for the cells of the
 // first record when there is no header.
 func (r *Reader) headerNames(d csvDialect, head []byte) ([]string, error) {
+	if !r.opt.CSV.NoHeader && beginsJSON(head) {
+		return nil, looksLike(FormatCSV, "JSON", "use the format ndjson, or json for an array")
+	}
 	names, err := csvCells(d, head)
 	if err != nil {
 		return nil, err
@@ -155,17 +158,19 @@ func (r *Reader) headerNames(d csvDialect, head []byte) ([]string, error) {
 // cannot tell such columns apart.
 func checkHeader(names []string) error {
 	var empty, twice []string
-	seen := make(map[string]bool, len(names))
+	seen := make(map[string]string, len(names))
 	for i, name := range names {
 		if name == "" {
 			empty = append(empty, fmt.Sprint(i+1))
 			continue
 		}
 		key := strings.ToLower(name)
-		if seen[key] {
-			twice = append(twice, fmt.Sprintf("%q (column %d)", shorten([]byte(name)), i+1))
+		place := fmt.Sprintf("%q (column %d)", shorten([]byte(name)), i+1)
+		if first, ok := seen[key]; ok {
+			twice = append(twice, first+" and "+place)
+			continue
 		}
-		seen[key] = true
+		seen[key] = place
 	}
 	switch {
 	case len(empty) > 0:

@@ -129,7 +129,7 @@ func TestCSVFaults(t *testing.T) {
 		{"only a mark", "\xef\xbb\xbf", csvOpt(), fault.SourceEmpty, "empty"},
 		{"name missing", "a,,c,\n", csvOpt(), fault.SourceHeader, "no name for column 2, 4"},
 		{"name twice", "a,b,a\n", csvOpt(), fault.SourceHeader, `"a" (column 3)`},
-		{"case only", "Id,x,ID,X\n", csvOpt(), fault.SourceHeader, `"ID" (column 3), "X" (column 4)`},
+		{"case only", "Id,x,ID,X\n", csvOpt(), fault.SourceHeader, `"Id" (column 1) and "ID" (column 3), "x" (column 2) and "X" (column 4)`},
 		{"many twice", strings.Repeat("a,", 14) + "a\n", csvOpt(), fault.SourceHeader, "(column 11) and 4 more"},
 		{"too wide", wide, csvOpt(), fault.SourceTooManyCols, fmt.Sprint(columns.MaxColumns)},
 		{"quote open", "a,b\n1,2\n3,\"x\ny\n", csvOpt(), fault.SourceTruncated, "line 3, byte 10"},

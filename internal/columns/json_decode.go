@@ -16,6 +16,7 @@ type jsonDecoder struct {
 	strict   bool
 	array    bool // objects with commas between them, else one a line
 	sampling bool // keys of bad records are forgotten
+	note     bool // fields that are not among names go to Raw.Extra
 }
 
 var _ decoder = (*jsonDecoder)(nil)
@@ -42,7 +43,8 @@ type jsonRow struct {
 	keys    *keyGuess
 	bad     RecordError
 	isBad   bool
-	unclean bool // the block holds bytes that are not UTF-8
+	extra   string // the name of the field at work when it is to be noted
+	unclean bool   // the block holds bytes that are not UTF-8
 	lines   lineCursor
 }
 
@@ -57,11 +59,12 @@ func (d *jsonDecoder) decode(b Block, raw *Raw) {
 	r := jsonRow{jsonDecoder: d, raw: raw, data: b.Data, offset: b.Offset, cells: cells, stride: stride,
 		keys: &raw.scratch.keys, unclean: !utf8.Valid(b.Data), lines: lineCursor{data: b.Data}}
 	for i := r.skipBetween(b.Data, 0); i < len(b.Data); {
-		known := len(r.keys.tokens)
+		known, extra := len(r.keys.tokens), len(raw.Extra)
 		end := r.record(b.Data, i)
 		place := Span{Off: uint32(i), Len: uint32(end - i)}
 		if r.isBad {
 			raw.reject(r.row, place, &r.lines, r.bad)
+			raw.Extra = raw.Extra[:extra]
 			r.undo(known)
 		} else {
 			records[r.row] = place
@@ -166,11 +169,18 @@ func (r *jsonRow) member(i int, before int32) (id int32, end int) {
 		i = skipSpace(data, i)
 	}
 	cell, i := r.value(i, col)
-	if col >= 0 && !r.isBad {
+	switch {
+	case r.isBad:
+	case col >= 0:
 		r.cells[int(col)*r.stride+r.row] = cell
+	case col == noted:
+		r.raw.Extra = append(r.raw.Extra, ExtraField{r.extra, cell})
 	}
 	return id, i
 }
+
+// noted is the column of a field that goes to Raw.Extra.
+const noted = -2
 
 // key reads the key at i, which is not the one foreseen.
 func (r *jsonRow) key(i int, before int32) (id, col int32, end int) {
@@ -201,8 +211,12 @@ func (r *jsonRow) key(i int, before int32) (id, col int32, end int) {
 		var has bool
 		if col, has = r.cols[string(name)]; !has {
 			col = -1
-			if r.strict {
-				r.mark(RecordError{Code: fault.RecordUnexpected, Field: string(name),
+			switch {
+			case r.note:
+				r.extra = string(name)
+				return 0, noted, end + 1
+			case r.strict:
+				r.mark(RecordError{Code: fault.RecordUnexpected, Field: string(name), Widens: len(r.names) < MaxColumns,
 					Message: "the field " + quoted(name) + " is not among the declared ones"})
 				return 0, -1, end
 			}

@@ -79,10 +79,9 @@ func (r *Reader) openObjects(split func(most int) splitter, array bool) error {
 		r.names = names
 	}
 	if n := len(r.names); n > MaxColumns {
-		return fault.New(fault.SourceTooManyCols, "the source has %d fields or more, at most %d are read", n, MaxColumns).
-			WithHint("map the fields that are needed")
+		return tooManyFields(n)
 	}
-	r.split = split(max(maxBlockCells/max(len(r.names), 1), 16))
+	r.split = split(blockRecords(len(r.names)))
 	r.dec = newJSONDecoder(r.names, r.opt.Strict, array)
 	return nil
 }

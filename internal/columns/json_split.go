@@ -159,10 +159,9 @@ func skipElement(data []byte, i int) (end int, ok bool) {
 		}
 		switch data[i] {
 		case '"':
-			if i, ok = skipString(data, i+1); !ok {
+			if i = closingQuote(data, i+1); i == len(data) {
 				return i, false
 			}
-			continue
 		case '{', '[':
 			depth++
 		default:

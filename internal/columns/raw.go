@@ -41,6 +41,22 @@ type Block struct {
 	Line int
 
 	records int // number of records where the splitter counted them
+	// typed holds the records of a source that has columns, from row Offset on.
+	typed *Batch
+}
+
+// End is the Offset of the block that follows.
+func (b Block) End() int64 {
+	if b.typed != nil {
+		return b.Offset + int64(b.typed.Rows)
+	}
+	return b.Offset + int64(len(b.Data))
+}
+
+// ExtraField is the value of a field that has no column.
+type ExtraField struct {
+	Name string
+	Cell Cell
 }
 
 // Raw is a decoded block: cells by column that point into Data. The memory is
@@ -64,6 +80,8 @@ type Raw struct {
 	Index []int
 	// Lines is the number of line ends in the block.
 	Lines int
+	// Extra are the fields beside Names that the records have, where Adapt asked for them.
+	Extra []ExtraField
 
 	scratch scratch
 }
@@ -88,4 +106,6 @@ type RecordError struct {
 	// Message is a sentence in the voice of package fault; it may quote the
 	// value, shortened.
 	Message string
+	// Widens says that the record is good but for a value that a wider column, or one more column, would take.
+	Widens bool
 }

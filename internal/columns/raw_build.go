@@ -21,7 +21,7 @@ type scratch struct {
 func (r *Raw) reset(names []string, data []byte) {
 	r.Names, r.Data = names, data[:len(data):len(data)]
 	r.Rows, r.Lines, r.Index = 0, 0, nil
-	r.Records, r.Bad = r.Records[:0], r.Bad[:0]
+	r.Records, r.Bad, r.Extra = r.Records[:0], r.Bad[:0], r.Extra[:0]
 	r.scratch.owned = false
 	if len(r.Cells) != len(names) {
 		r.Cells = make([][]Cell, len(names))

@@ -16,7 +16,7 @@ const (
 
 // magics are the first bytes of files that are often given in place of text.
 var magics = [...]struct{ head, what, hint string }{
-	{"PAR1", "a Parquet file", "convert it to CSV or NDJSON"},
+	{"PAR1", "a Parquet file", "use format parquet"},
 	{"PK\x03\x04", "a ZIP archive or an Excel workbook", "unpack the archive, or save the sheet as CSV UTF-8"},
 	{"PK\x05\x06", "an empty ZIP archive", "check how the file was made"},
 	{"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel workbook", "save the sheet as CSV UTF-8"},
@@ -74,6 +74,19 @@ func sniffText(text []byte, format Format) error {
 	}
 	return fault.New(fault.SourceFormat, "the source is not %s: byte %d is NUL", format.title(), at).
 		WithHint("it looks like a binary file; text does not hold NUL bytes")
+}
+
+// beginsJSON reports whether a first line is the beginning of a JSON object or
+// of an array of objects. A header may well begin with a bracket, "[Case ID]".
+func beginsJSON(line []byte) bool {
+	text := bytes.TrimLeft(line, " \t")
+	rest, isArray := bytes.CutPrefix(text, []byte("["))
+	if rest = bytes.TrimLeft(rest, " \t"); len(rest) == 0 {
+		return isArray
+	}
+	rest, isObject := bytes.CutPrefix(rest, []byte("{"))
+	rest = bytes.TrimLeft(rest, " \t")
+	return isObject && (len(rest) == 0 || rest[0] == '"')
 }
 
 func looksLike(format Format, what, hint string) error {

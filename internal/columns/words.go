@@ -56,6 +56,34 @@ func nextBracket(data []byte, i int) int {
 	return i
 }
 
+// closingQuote gives the position of the quote that closes the string whose
+// characters begin at i, or the length of data.
+func closingQuote(data []byte, i int) int {
+	for ; len(data)-i >= wordBytes; i += wordBytes {
+		w := binary.LittleEndian.Uint64(data[i:])
+		q, s := w^quotes, w^slashes
+		found := ((q-lowBits)&^q | (s-lowBits)&^s) & highBits
+		if found == 0 {
+			continue
+		}
+		i += bits.TrailingZeros64(found) / 8
+		if data[i] == '"' {
+			return i
+		}
+		i += 2 - wordBytes // behind what is escaped
+	}
+	for i < len(data) {
+		switch data[i] {
+		case '"':
+			return i
+		case '\\':
+			i++
+		}
+		i++
+	}
+	return len(data)
+}
+
 // indexNear gives the position of the first c from i on, -1 when there is
 // none. It spares the call of bytes.IndexByte where c is expected soon.
 func indexNear(data []byte, i int, c byte) int {

@@ -2,6 +2,8 @@
 // below internal/app sees the environment.
 package config
 
+//go:generate sh -c "cd ../.. && go run ./internal/config/readme"
+
 import (
 	"fmt"
 	"os"
@@ -19,10 +21,13 @@ type Config struct {
 	Listen      string        `env:"CONNECTOR_LISTEN" envDefault:"127.0.0.1:8080" desc:"address of the API; port 0 takes a free one"`
 	DataDir     string        `env:"CONNECTOR_DATA_DIR" envDefault:"connector-data" desc:"folder of the embedded database and of uploaded files; every process that runs flows must see the same files"`
 	DatabaseURL crypto.Secret `env:"CONNECTOR_DATABASE_URL" desc:"postgres://... ; empty keeps SQLite in the data folder"`
-	RedisURL    crypto.Secret `env:"CONNECTOR_REDIS_URL" desc:"redis://, rediss://, redis+sentinel:// or redis+cluster:// ; empty starts an embedded one, which is enough for one process"`
+	RedisURL    crypto.Secret `env:"CONNECTOR_REDIS_URL" desc:"redis://, rediss://, redis-sentinel:// or redis-cluster:// ; empty starts an embedded one, which is enough for one process"`
 
 	MasterKeys     crypto.Secret `env:"CONNECTOR_MASTER_KEYS" desc:"id:base64[,id:base64...], 32 bytes each, the first seals; made by connector keys generate"`
 	MasterKeysFile string        `env:"CONNECTOR_MASTER_KEYS_FILE" desc:"file that holds the master keys instead"`
+
+	SecretEnvPrefix string `env:"CONNECTOR_SECRET_ENV_PREFIX" desc:"connections may name secrets in environment variables that begin so, as {\"ref\":\"env:NAME\"}; empty allows none"`
+	SecretFileDir   string `env:"CONNECTOR_SECRET_FILE_DIR" desc:"connections may name secrets in files below this folder, as {\"ref\":\"file:path\"}; empty allows none"`
 
 	PublicURL    string   `env:"CONNECTOR_PUBLIC_URL" desc:"address under which callers reach the API, where it is not the one listened on"`
 	AllowedHosts []string `env:"CONNECTOR_ALLOWED_HOSTS" desc:"comma list of http(s)://host:port that connections may reach beside *.celonis.cloud"`
@@ -30,11 +35,18 @@ type Config struct {
 	Workers       int           `env:"CONNECTOR_WORKERS" envDefault:"2" desc:"runs done at once by this process"`
 	Lease         time.Duration `env:"CONNECTOR_LEASE" envDefault:"30s" desc:"time after which the run of a worker that does not answer goes to another"`
 	SweepInterval time.Duration `env:"CONNECTOR_SWEEP_INTERVAL" envDefault:"1s" desc:"pause between two sweeps for runs that are due"`
+	SavedTests    int           `env:"CONNECTOR_SAVED_TESTS" envDefault:"10" desc:"test calls a minute that callers may make with one stored connection; each process counts for itself"`
+	UnsavedTests  int           `env:"CONNECTOR_UNSAVED_TESTS" envDefault:"20" desc:"test calls a minute that a workspace may make with connections that are not stored"`
+	ProbeFirst    time.Duration `env:"CONNECTOR_PROBE_FIRST" envDefault:"1m" desc:"pause before an offline connection is tested for the first time; it doubles with each failed test"`
+	ProbeLongest  time.Duration `env:"CONNECTOR_PROBE_LONGEST" envDefault:"1h" desc:"longest pause between two tests of an offline connection"`
 	StopTimeout   time.Duration `env:"CONNECTOR_STOP_TIMEOUT" envDefault:"20s" desc:"time that a graceful stop may take"`
 
 	MaxUpload  int64 `env:"CONNECTOR_MAX_UPLOAD_BYTES" envDefault:"10737418240" desc:"largest file that POST /v1/files takes, in bytes"`
 	ChunkBytes int   `env:"CONNECTOR_CHUNK_BYTES" envDefault:"16777216" desc:"size of a chunk's values in memory before encoding, in bytes"`
 	Uploads    int   `env:"CONNECTOR_UPLOADS" envDefault:"4" desc:"chunks of one run under way to Celonis at once"`
+
+	PushesPerHour   int64 `env:"CONNECTOR_PUSHES_PER_HOUR" desc:"push jobs that one Celonis team submits in a UTC clock hour, over all processes; empty takes what Celonis tells of the team, else 250"`
+	PushesPerSecond int64 `env:"CONNECTOR_PUSHES_PER_SECOND" desc:"the same for a second, else 10"`
 
 	LogLevel  string `env:"CONNECTOR_LOG_LEVEL" envDefault:"info" desc:"debug, info, warn or error"`
 	LogFormat string `env:"CONNECTOR_LOG_FORMAT" envDefault:"text" desc:"text or json"`
@@ -69,10 +81,17 @@ func (c *Config) check() error {
 		"CONNECTOR_WORKERS":          c.Workers > 0,
 		"CONNECTOR_LEASE":            c.Lease >= time.Second,
 		"CONNECTOR_SWEEP_INTERVAL":   c.SweepInterval >= 10*time.Millisecond,
+		"CONNECTOR_SAVED_TESTS":      c.SavedTests > 0,
+		"CONNECTOR_UNSAVED_TESTS":    c.UnsavedTests > 0,
+		"CONNECTOR_PROBE_FIRST":      c.ProbeFirst >= 10*time.Millisecond,
+		"CONNECTOR_PROBE_LONGEST":    c.ProbeLongest >= c.ProbeFirst,
 		"CONNECTOR_STOP_TIMEOUT":     c.StopTimeout > 0,
 		"CONNECTOR_MAX_UPLOAD_BYTES": c.MaxUpload > 0,
 		"CONNECTOR_CHUNK_BYTES":      c.ChunkBytes >= 64<<10 && c.ChunkBytes <= 256<<20,
 		"CONNECTOR_UPLOADS":          c.Uploads > 0 && c.Uploads <= 64,
+
+		"CONNECTOR_PUSHES_PER_HOUR":   c.PushesPerHour >= 0,
+		"CONNECTOR_PUSHES_PER_SECOND": c.PushesPerSecond >= 0 && c.PushesPerSecond <= 1000,
 	} {
 		if !ok {
 			return fmt.Errorf("configuration: %s is out of range", name)

@@ -4,11 +4,12 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"math/rand/v2"
+	"log/slog"
 	"strings"
 	"time"
 
 	"github.com/celonis-connector/connector/flows"
+	"github.com/celonis-connector/connector/flows/budget"
 	"github.com/celonis-connector/connector/internal/celonis"
 	"github.com/celonis-connector/connector/internal/columns"
 	"github.com/celonis-connector/connector/internal/engine"
@@ -17,18 +18,46 @@ import (
 
 // dataPush pushes chunks into a table of a data pool.
 type dataPush struct {
-	push     *celonis.DataPush
-	spec     flows.Import
-	observer Observer
+	push  *celonis.DataPush
+	spec  flows.Import
+	table *standingTable
+	sender
+	steps
+	governor Governor
+	team     budget.Team
+	log      *slog.Logger
 	pollFor  time.Duration
 	now      func() time.Time
 }
 
-var _ engine.Sink = (*dataPush)(nil)
+var (
+	_ engine.Sink       = (*dataPush)(nil)
+	_ engine.Reconciler = (*dataPush)(nil)
+	_ engine.Follower   = (*dataPush)(nil)
+	_ engine.Distincter = (*dataPush)(nil)
+	_ engine.Fitter     = (*dataPush)(nil)
+)
 
-// harmless reports whether repeating a chunk leaves the table as it is: an
-// upsert by keys does, a refill does not.
-func (d *dataPush) harmless() bool { return d.spec.Mode == flows.Delta }
+// isHarmless reports whether repeating a chunk leaves the table as it is: an
+// upsert and a removal by keys do, a refill does not.
+func isHarmless(i flows.Import) bool { return i.Mode != flows.Replace }
+
+// Distinct implements engine.Distincter. Which of several rows with one key
+// Celonis keeps is not documented, so it gets one.
+func (d *dataPush) Distinct() (keys []string, order string) {
+	if d.spec.Mode != flows.Delta {
+		return nil, ""
+	}
+	return d.spec.Keys, d.spec.Order()
+}
+
+// Fit implements engine.Fitter.
+func (d *dataPush) Fit(ctx context.Context, rules []flows.Rule) ([]flows.Rule, error) {
+	if d.spec.Mode == flows.Replace {
+		return rules, nil
+	}
+	return d.table.Fit(ctx, rules)
+}
 
 // Resume implements engine.Sink.
 func (d *dataPush) Resume(ctx context.Context, c flows.Checkpoint) (engine.Decision, error) {
@@ -37,7 +66,7 @@ func (d *dataPush) Resume(ctx context.Context, c flows.Checkpoint) (engine.Decis
 	if err != nil && !gone {
 		return 0, err
 	}
-	switch decide(standing{status: job.Status, gone: gone, submitted: c.Submitted, harmless: d.harmless()}) {
+	switch decide(standing{status: job.Status, gone: gone, submitted: c.Submitted, harmless: d.harmless}) {
 	case goOn:
 		return engine.GoOn, nil
 	case finish:
@@ -52,11 +81,17 @@ func (d *dataPush) Resume(ctx context.Context, c flows.Checkpoint) (engine.Decis
 
 // Begin implements engine.Sink.
 func (d *dataPush) Begin(ctx context.Context, schema columns.Schema) (string, error) {
+	schema = d.pushed(schema)
+	if d.spec.Mode != flows.Replace {
+		if err := d.table.check(ctx, schema); err != nil {
+			return "", err
+		}
+	}
 	spec := celonis.JobSpec{
 		Table: d.spec.Table, Type: celonis.Replace, FileType: celonis.Parquet,
 		DataConnectionID: d.spec.DataConnectionID, Schema: schema,
 	}
-	if d.spec.Mode == flows.Delta {
+	if d.spec.Mode != flows.Replace {
 		spec.Type, spec.Keys = celonis.Delta, d.spec.Keys
 	}
 	if d.spec.FileType == flows.CSVChunks {
@@ -67,44 +102,42 @@ func (d *dataPush) Begin(ctx context.Context, schema columns.Schema) (string, er
 	return job.ID, err
 }
 
+// pushed gives the columns of the rows that are sent: those to delete are told by their keys.
+func (d *dataPush) pushed(schema columns.Schema) columns.Schema {
+	if d.spec.Mode == flows.Delete {
+		return only(schema, d.spec.Keys)
+	}
+	return schema
+}
+
 // Encoder implements engine.Sink.
 func (d *dataPush) Encoder(schema columns.Schema) (columns.ChunkEncoder, error) {
+	part := d.pushed(schema)
+	encoder, err := d.encoder(part)
+	if err != nil || len(part) == len(schema) {
+		return encoder, err
+	}
+	return newNarrow(schema, part, encoder), nil
+}
+
+func (d *dataPush) encoder(schema columns.Schema) (columns.ChunkEncoder, error) {
 	if d.spec.FileType == flows.CSVChunks {
 		return columns.NewCSVEncoder(schema, columns.CSVWriteOptions{}), nil
 	}
 	return columns.NewParquetEncoder(schema, columns.ParquetOptions{})
 }
 
-const (
-	// putTries bounds how often one chunk is sent.
-	putTries = 6
-	// putPause is the first pause between two tries; it doubles.
-	putPause = 250 * time.Millisecond
-	// putMaxPause is the longest wait for a limit to clear while a worker holds the chunk.
-	putMaxPause = time.Minute
-)
-
-// Put implements engine.Sink. It repeats a chunk that was plainly not taken,
-// and one in doubt only where repeating is harmless.
+// Put implements engine.Sink.
 func (d *dataPush) Put(ctx context.Context, jobID string, c engine.Chunk) error {
-	chunk := celonis.Chunk{Kind: celonis.Upsert, Name: d.fileName(c.Seq), Body: bytes.NewReader(c.Body), Size: int64(len(c.Body))}
-	pause := putPause
-	for try := 1; ; try++ {
-		began := d.now()
-		err := d.push.UploadChunk(ctx, jobID, chunk)
-		d.observer.ChunkUploaded(err == nil, chunk.Size, d.now().Sub(began))
-		if err == nil {
-			return nil
-		}
-		wait, again := d.putAgain(fault.From(err), pause)
-		if !again || try == putTries || ctx.Err() != nil {
-			return err
-		}
-		if err := sleep(ctx, wait); err != nil {
-			return err
-		}
-		pause *= 2
+	chunk := celonis.Chunk{Kind: d.kind(), Name: d.fileName(c.Seq), Body: bytes.NewReader(c.Body), Size: int64(len(c.Body))}
+	return d.sender.send(ctx, chunk.Size, func() error { return d.push.UploadChunk(ctx, jobID, chunk) })
+}
+
+func (d *dataPush) kind() celonis.ChunkKind {
+	if d.spec.Mode == flows.Delete {
+		return celonis.Delete
 	}
+	return celonis.Upsert
 }
 
 func (d *dataPush) fileName(seq int64) string {
@@ -114,27 +147,36 @@ func (d *dataPush) fileName(seq int64) string {
 	return fmt.Sprintf("chunk-%06d.parquet", seq)
 }
 
-// putAgain reports whether sending a chunk again can neither double rows nor be in vain, and after which wait.
-func (d *dataPush) putAgain(err *fault.Error, pause time.Duration) (wait time.Duration, again bool) {
-	jittered := pause/2 + rand.N(pause/2+1)
-	switch err.Code {
-	case fault.CelonisRateLimited:
-		wait = max(err.ResumeAt.Sub(d.now()), 0) + jittered
-		return wait, wait <= putMaxPause
-	case fault.CelonisChunkInDoubt:
-		return jittered, d.harmless()
-	case fault.EgressDNS, fault.EgressTLS, fault.EgressUnreachable, fault.EgressTimeout:
-		return jittered, true
-	}
-	return 0, false
-}
-
 const (
 	// pollFirst and pollMax bound the growing pause between two looks at a job.
-	pollFirst, pollMax = 100 * time.Millisecond, 5 * time.Second
+	pollFirst, pollMax = 10 * time.Millisecond, 5 * time.Second
 	// lookAgain is how long a run waits without a worker for a job that takes long.
 	lookAgain = 15 * time.Second
 )
+
+// Reconcile implements engine.Reconciler: the push job must have every chunk
+// that was sent, and none twice unless that is harmless. Where the list of
+// chunks is not served, nothing is compared.
+func (d *dataPush) Reconcile(ctx context.Context, jobID string, sent int64) error {
+	job, err := d.push.Job(ctx, jobID)
+	if err != nil || job.Status != celonis.JobNew {
+		return err
+	}
+	list, err := d.push.Chunks(ctx, jobID)
+	switch {
+	case fault.Has(err, fault.CelonisJobGone), err != nil && fault.RetryOf(err) == fault.Never:
+		d.log.InfoContext(ctx, "the push job's chunks could not be listed, so their number is not compared", "pushJob", jobID, "code", fault.CodeOf(err))
+		return nil
+	case err != nil:
+		return err
+	}
+	has := int64(len(list))
+	if has == sent || has > sent && d.harmless {
+		return nil
+	}
+	return fault.New(fault.CelonisChunkCount, "the push job has %d chunks in celonis, and %d were sent", has, sent).
+		WithHint("the job was not executed; the push begins anew by itself")
+}
 
 // Commit implements engine.Sink: submit, then poll.
 func (d *dataPush) Commit(ctx context.Context, jobID string) error {
@@ -143,7 +185,7 @@ func (d *dataPush) Commit(ctx context.Context, jobID string) error {
 		return err
 	}
 	if job.Status == celonis.JobNew {
-		if job, err = d.push.Submit(ctx, jobID); err != nil {
+		if job, err = d.submit(ctx, jobID); err != nil {
 			return err
 		}
 	}
@@ -198,15 +240,4 @@ func jobFailed(job celonis.Job) error {
 	}
 	f := fault.New(fault.CelonisJobFailed, "the push job ended as %s; its log says %q", job.Status, text)
 	return f.WithHint("nothing of this run is in the table; look at table %q in Data Integration: a column of another type or a missing key column is the usual cause", job.Table)
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

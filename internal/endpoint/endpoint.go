@@ -33,13 +33,20 @@ type Observer interface {
 
 // Deps are what the ends need.
 type Deps struct {
-	Targets   Targets
-	Spool     Spool
-	Records   flows.RecordStore
-	Transport http.RoundTripper
-	Observer  Observer
-	Log       *slog.Logger
-	Now       func() time.Time
+	Targets Targets
+	Spool   Spool
+	Records flows.RecordStore
+	// Connections and Governor keep push submissions within their team's budget.
+	Connections Connections
+	Governor    Governor
+	Transport   http.RoundTripper
+	// Limits keeps the limits that connections set; it may be nil.
+	Limits *celonis.SharedLimits
+	// Tokens are the process's access tokens; nil gives each run its own.
+	Tokens   *celonis.Tokens
+	Observer Observer
+	Log      *slog.Logger
+	Now      func() time.Time
 	// PollFor is how long a worker waits for Celonis to load a push job before
 	// the run waits without a worker. Default DefaultPollFor.
 	PollFor time.Duration
@@ -65,7 +72,7 @@ func (b *Builder) Source(f *flows.Flow, t flows.Token) (engine.Source, error) {
 	case flows.ExportFile:
 		return fileSource{export: f.Export, spool: b.Spool}, nil
 	case flows.ExportRecords:
-		return recordsSource{records: b.Records, token: t}, nil
+		return recordsSource{records: b.Records, token: t, ready: b.ready(f, t)}, nil
 	}
 	return nil, fault.New(fault.FlowInvalid, "nothing serves the export type %q", f.Export.Type)
 }
@@ -73,16 +80,42 @@ func (b *Builder) Source(f *flows.Flow, t flows.Token) (engine.Source, error) {
 // Sink makes the sink of a run. Faults: those of Targets, FlowInvalid for an
 // import type that nothing serves.
 func (b *Builder) Sink(ctx context.Context, f *flows.Flow) (engine.Sink, error) {
-	if f.Import.Type != flows.ImportDataPush {
-		return nil, fault.New(fault.FlowInvalid, "nothing serves the import type %q", f.Import.Type)
-	}
 	target, err := b.Targets.Target(ctx, f.Workspace, f.Import.ConnectionID)
 	if err != nil {
 		return nil, err
 	}
-	client, err := celonis.New(celonis.Config{Target: target, Transport: b.Transport, Logger: b.Log, Now: b.Now})
+	cfg := celonis.Config{Target: target, Transport: b.Transport, Logger: b.Log, Now: b.Now, Shared: b.Limits, Tokens: b.Tokens}
+	client, err := celonis.New(cfg)
 	if err != nil {
 		return nil, err
 	}
-	return &dataPush{push: client.DataPush(target.PoolID), spec: f.Import, observer: b.Observer, pollFor: b.PollFor, now: b.Now}, nil
+	table := &standingTable{client: client, pool: target.PoolID, spec: f.Import, fixed: fixedLengths(f.Mapping), log: b.Log}
+	rows := upserting{spec: f.Import, table: table, sender: sender{observer: b.Observer, harmless: true, now: b.Now}}
+	switch f.Import.Type {
+	case flows.ImportDataPush:
+		return b.dataPush(f, target, table)
+	case flows.ImportContinuousPush:
+		return &continuousPush{upserting: rows, push: client.ContinuousPush(target.PoolID)}, nil
+	case flows.ImportDataIngestion:
+		bucket, err := celonis.NewDataIngestion(cfg)
+		if err != nil {
+			return nil, err
+		}
+		return &dataIngestion{upserting: rows, bucket: bucket}, nil
+	}
+	return nil, fault.New(fault.FlowInvalid, "nothing serves the import type %q", f.Import.Type)
+}
+
+func (b *Builder) dataPush(f *flows.Flow, target connections.Target, table *standingTable) (engine.Sink, error) {
+	client := table.client
+	team, err := teamOf(target, client)
+	if err != nil {
+		return nil, err
+	}
+	return &dataPush{
+		push: client.DataPush(target.PoolID), spec: f.Import, table: table, governor: b.Governor, team: team,
+		sender:  sender{observer: b.Observer, harmless: isHarmless(f.Import), now: b.Now},
+		steps:   steps{client: client, pool: target.PoolID, list: f.Import.Then, pollFor: b.PollFor, now: b.Now},
+		pollFor: b.PollFor, now: b.Now, log: b.Log,
+	}, nil
 }

@@ -26,6 +26,9 @@ func (s fileSource) Open(_ context.Context, want []string) (*engine.Stream, erro
 	if err != nil {
 		return nil, err
 	}
+	if s.export.Format == flows.ParquetFile {
+		return s.openParquet(f, size, want)
+	}
 	r, err := columns.Open(f, s.options(want))
 	if err != nil {
 		f.Close()
@@ -34,7 +37,18 @@ func (s fileSource) Open(_ context.Context, want []string) (*engine.Stream, erro
 	isText := s.export.Format == flows.CSV
 	return &engine.Stream{
 		Reader: closing{r, f}, InputSize: size, MustHaveRows: true,
-		NamesComplete: isText, Typed: !isText,
+		NamesComplete: isText, Typed: !isText, DecimalComma: isText && r.Separator() != ',',
+	}, nil
+}
+
+func (s fileSource) openParquet(f *os.File, size int64, want []string) (*engine.Stream, error) {
+	r, err := columns.OpenParquet(f, size, want)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return &engine.Stream{
+		Reader: closingParquet{r, f}, InputSize: size, MustHaveRows: true, NamesComplete: true, Typed: true,
 	}, nil
 }
 
@@ -65,16 +79,30 @@ type closing struct {
 // Close implements engine.Reader.
 func (c closing) Close() error { return errors.Join(c.Reader.Close(), c.from.Close()) }
 
+// closingParquet is closing for a Parquet file.
+type closingParquet struct {
+	*columns.ParquetReader
+	from io.Closer
+}
+
+// Close implements engine.Reader.
+func (c closingParquet) Close() error { return errors.Join(c.ParquetReader.Close(), c.from.Close()) }
+
 // recordsSource reads the records that were posted to a flow and that the run holds.
 type recordsSource struct {
 	records flows.RecordStore
 	token   flows.Token
+	// ready gives a fault while the run should not choose its records yet.
+	ready func(context.Context) error
 }
 
 var _ engine.Source = recordsSource{}
 
 // Open implements engine.Source.
 func (s recordsSource) Open(ctx context.Context, want []string) (*engine.Stream, error) {
+	if err := s.ready(ctx); err != nil {
+		return nil, err
+	}
 	ids, err := s.records.AssignRecords(ctx, s.token)
 	if err != nil {
 		return nil, err

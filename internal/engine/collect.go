@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/celonis-connector/connector/flows"
@@ -23,6 +24,8 @@ type collector struct {
 	ledger flows.Ledger
 	after  cursor
 	seq    int64
+	// discarded counts values that became null, by column.
+	discarded map[string]int64
 }
 
 // collect puts mapped blocks into chunks, in the order of the source.
@@ -30,8 +33,9 @@ func (p *pipeline) collect(ctx context.Context, tokens <-chan struct{}, in <-cha
 	last := p.journal.last()
 	p.tail = collector{
 		next: p.start.Blocks, waiting: map[int]*mapped{}, ledger: last.Ledger,
-		after: p.start, seq: last.Chunks, open: new(chunk),
+		after: p.start, seq: last.Chunks, open: new(chunk), discarded: maps.Clone(p.start.Discarded),
 	}
+	p.tail.after.Evolved = p.job.evolved
 	t := &p.tail
 	for m := range in {
 		t.waiting[m.seq] = m
@@ -60,10 +64,15 @@ func (p *pipeline) add(ctx context.Context, m *mapped, out chan<- *chunk) error 
 		m.errors[i].Record += t.ledger.Read + 1
 	}
 	rows := int64(m.batch.Rows)
+	if m.contradiction >= 0 {
+		return p.contradict(ctx, m)
+	}
 	t.ledger.Read += m.seen
 	t.ledger.Errored += int64(len(m.errors))
 	t.ledger.Pushed += rows
-	t.after = m.next
+	t.ledger.Filtered += m.filtered
+	t.after.Blocks, t.after.Offset = m.next.Blocks, m.next.Offset
+	t.discard(m.discarded)
 	t.open.errors = append(t.open.errors, m.errors...)
 	p.job.Progress.Read.Store(t.ledger.Read)
 	p.job.Progress.Errored.Store(t.ledger.Errored)
@@ -101,6 +110,7 @@ func (p *pipeline) dispatch(ctx context.Context, out chan<- *chunk) error {
 	t := &p.tail
 	c := t.open
 	c.seq, c.after, c.ledger = t.seq, t.after, t.ledger
+	c.after.Discarded = maps.Clone(t.discarded)
 	t.seq++
 	t.open, t.size = new(chunk), 0
 	return send(ctx, out, c)
@@ -131,18 +141,22 @@ func (p *pipeline) finish(ctx context.Context) error {
 	if accepted := p.journal.last().Ledger.Pushed; accepted != t.ledger.Pushed || !t.ledger.Balanced() {
 		return fault.New(fault.Internal, "the ledger does not balance: %+v with %d rows accepted", t.ledger, accepted)
 	}
-	if err := p.journal.ended(ctx, t.ledger, t.open.errors); err != nil {
+	if err := p.journal.ended(ctx, t.ledger, t.open.errors, p.discardWarnings()); err != nil {
 		return err
 	}
 	if t.ledger.Pushed > 0 || !p.stream.MustHaveRows {
 		return nil
 	}
 	if t.ledger.Read == 0 {
-		return fault.New(fault.SourceEmpty, "the source has no records").
-			WithHint("nothing was pushed and the table is as it was; an emptied table needs a source with at least one record")
+		return noRecords()
 	}
 	return fault.New(fault.RunTooManyErrors, "none of the %d records could become a row", t.ledger.Read).
 		WithHint("look at the flow's errors; nothing was pushed and the table is as it was")
+}
+
+func noRecords() error {
+	return fault.New(fault.SourceEmpty, "the source has no records").
+		WithHint("nothing was pushed and the table is as it was; an emptied table needs a source with at least one record")
 }
 
 // placed gives errors of a block their place in the source; Record is still

@@ -35,6 +35,8 @@ type Stream struct {
 	NamesComplete bool
 	// Typed says that the kinds of cells tell their types (JSON), so that a text which looks like a number is still a text.
 	Typed bool
+	// DecimalComma says that texts may be numbers with a decimal comma.
+	DecimalComma bool
 	// InputSize is what Reader.InputBytes will be at the end, 0 when unknown.
 	InputSize int64
 	// MustHaveRows makes a source without a record that became a row a fault.
@@ -113,12 +115,17 @@ type Job struct {
 	Journal Journal
 	// Rules shape the records; none takes every field with inferred types.
 	Rules []flows.Rule
+	// Policy says what becomes of values that contradict their column's type; empty is DiscardRow.
+	Policy flows.SchemaPolicy
 	// Keys are columns whose values may not be null.
 	Keys       []string
 	MaxErrors  flows.Threshold
 	Checkpoint flows.Checkpoint
 	// Progress, when set, is updated while the attempt runs.
 	Progress *Progress
+
+	// evolved is how far the policy Evolve has widened the table.
+	evolved evolution
 }
 
 // Progress tells how far an attempt is; any goroutine may read it.
@@ -139,6 +146,11 @@ type Options struct {
 	Decoders, Encoders int
 	// Uploads is how many chunks are under way at once. Default DefaultUploads.
 	Uploads int
+	// KeyBytes is the memory for the keys of a push of which each may come once, before they go to a file in TempDir.
+	// Default DefaultKeyBytes.
+	KeyBytes int
+	// TempDir "" is the system's.
+	TempDir string
 }
 
 const (
@@ -160,6 +172,7 @@ func New(opt Options) *Engine {
 	setDefault(&opt.Decoders, procs)
 	setDefault(&opt.Encoders, procs)
 	setDefault(&opt.Uploads, DefaultUploads)
+	setDefault(&opt.KeyBytes, DefaultKeyBytes)
 	return &Engine{opt}
 }
 
@@ -178,15 +191,23 @@ func (e *Engine) Run(ctx context.Context, job Job) (flows.Ledger, error) {
 		job.Progress = new(Progress)
 	}
 	checkpoint := job.Checkpoint
-	for restarts := 0; ; restarts++ {
+	for restarts := 0; ; {
 		j := newJournal(job.Journal, checkpoint, job.Progress)
 		err := e.attempt(ctx, &job, j)
 		if err == nil {
 			return j.last().Ledger, nil
 		}
 		checkpoint = j.last()
-		if restarts == maxRestarts || !needsNewJob(err) {
+		var c *contradicted
+		switch {
+		case errors.As(err, &c):
+			if err := e.evolve(ctx, &job, c); err != nil {
+				return flows.Ledger{}, err
+			}
+		case restarts == maxRestarts || !needsNewJob(err):
 			return flows.Ledger{}, err
+		default:
+			restarts++
 		}
 		if err := dropJob(ctx, &job, &checkpoint); err != nil {
 			return flows.Ledger{}, err
@@ -197,7 +218,8 @@ func (e *Engine) Run(ctx context.Context, job Job) (flows.Ledger, error) {
 // needsNewJob reports whether the push job can no longer be continued, while a
 // new one can do the work.
 func needsNewJob(err error) bool {
-	return fault.Has(err, fault.CelonisChunkInDoubt) || fault.Has(err, fault.CelonisJobGone) || fault.Has(err, fault.SourceChanged)
+	return fault.Has(err, fault.CelonisChunkInDoubt) || fault.Has(err, fault.CelonisJobGone) || fault.Has(err, fault.SourceChanged) ||
+		fault.Has(err, fault.CelonisChunkCount)
 }
 
 func dropJob(ctx context.Context, job *Job, c *flows.Checkpoint) error {
@@ -213,6 +235,9 @@ func dropJob(ctx context.Context, job *Job, c *flows.Checkpoint) error {
 // attempt goes once through read, map, chunk, write, commit.
 func (e *Engine) attempt(ctx context.Context, job *Job, j *journal) error {
 	checkpoint := j.last()
+	if checkpoint.Committed {
+		return follow(ctx, job, j)
+	}
 	if checkpoint.PushJobID != "" {
 		decision, err := job.Sink.Resume(ctx, checkpoint)
 		if err != nil {
@@ -240,9 +265,13 @@ func (e *Engine) attempt(ctx context.Context, job *Job, j *journal) error {
 		}
 	}
 	if checkpoint.PushJobID == "" {
-		j.restart(flows.Checkpoint{Schema: p.fingerprint})
+		_, visible := job.Sink.(Immediate)
+		j.restart(flows.Checkpoint{Schema: p.fingerprint, Visible: visible, Source: job.evolved.cursor()})
 	}
 	p.journal = j
+	if p.losers, err = e.findLosers(ctx, job, p.plan); err != nil {
+		return err
+	}
 	if err := p.run(ctx); err != nil {
 		return err
 	}
@@ -259,21 +288,30 @@ func (e *Engine) attempt(ctx context.Context, job *Job, j *journal) error {
 // told (I3), so that a later attempt finishes what this one began.
 func commit(ctx context.Context, job *Job, j *journal) error {
 	job.Progress.Committing.Store(true)
+	if err := reconcile(ctx, job, j); err != nil {
+		return err
+	}
 	if err := j.submitted(ctx); err != nil {
 		return err
 	}
-	return job.Sink.Commit(ctx, j.last().PushJobID)
+	if err := job.Sink.Commit(ctx, j.last().PushJobID); err != nil {
+		return err
+	}
+	return follow(ctx, job, j)
 }
 
 // cursor is where a source stands, at the border of two blocks.
 type cursor struct {
-	// Blocks is the number of blocks before the cursor, Offset the byte position of the next.
+	// Blocks is the number of blocks before the cursor, Offset the byte position (of a typed source the row) of the next.
 	Blocks int   `json:"blocks"`
 	Offset int64 `json:"offset"`
+	// Evolved is how far the table was widened, Discarded counts the values before the cursor that became null, by column.
+	Evolved   evolution        `json:"evolved,omitzero"`
+	Discarded map[string]int64 `json:"discarded,omitempty"`
 }
 
 func (c cursor) encode() json.RawMessage {
-	b, _ := json.Marshal(c) // two integers cannot fail
+	b, _ := json.Marshal(c) // numbers and text cannot fail
 	return b
 }
 

@@ -2,9 +2,11 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/celonis-connector/connector/flows"
+	"github.com/celonis-connector/connector/internal/fault"
 )
 
 // journal turns chunks that are accepted in any order into checkpoints of the
@@ -64,9 +66,14 @@ func (j *journal) found(ctx context.Context, errors []flows.RecordError) error {
 	return j.change(ctx, errors, func(*flows.Checkpoint) {})
 }
 
-// ended stores the ledger at the source's end, with the errors behind the last chunk.
-func (j *journal) ended(ctx context.Context, ledger flows.Ledger, errors []flows.RecordError) error {
-	return j.change(ctx, errors, func(c *flows.Checkpoint) { c.Ledger = ledger })
+// ended stores the ledger at the source's end, with the errors behind the last
+// chunk and the warnings of values that were discarded.
+func (j *journal) ended(ctx context.Context, ledger flows.Ledger, errors []flows.RecordError, discarded []flows.Warning) error {
+	return j.change(ctx, errors, func(c *flows.Checkpoint) {
+		c.Ledger = ledger
+		others := slices.DeleteFunc(slices.Clone(c.Warnings), func(w flows.Warning) bool { return w.Code == fault.ValueDiscarded })
+		c.Warnings = append(others, discarded...)
+	})
 }
 
 func (j *journal) change(ctx context.Context, errors []flows.RecordError, apply func(*flows.Checkpoint)) error {

@@ -29,9 +29,13 @@ type pipeline struct {
 	journal         *journal
 	stream          *Stream
 	plan            *mapping.Plan
+	rules           []flows.Rule
+	want            []string
 	fingerprint     string
 	start           cursor
 	checkpointStale bool
+	// losers are rows that are not pushed, since another row of the same key is.
+	losers *losers
 
 	batches sync.Pool // of *columns.Batch
 	bodies  sync.Pool // of *bytes.Buffer
@@ -46,6 +50,12 @@ type mapped struct {
 	batch  *columns.Batch
 	errors []flows.RecordError
 	seen   int64
+	// contradiction is the index of the first error that the schema policy has a say in, -1 when there is none.
+	contradiction int
+	// discarded counts values that became null, by column.
+	discarded map[string]int64
+	// filtered counts records that became good rows and are not pushed.
+	filtered int64
 }
 
 // chunk is rows on their way to the destination.
@@ -114,6 +124,11 @@ func send[T any](ctx context.Context, out chan<- T, v T) error {
 
 // read cuts the source into blocks and passes over those before the checkpoint.
 func (p *pipeline) read(ctx context.Context, tokens chan<- struct{}, out chan<- columns.Block) error {
+	if s, ok := p.stream.Reader.(Seeker); ok && p.start.Blocks > 0 {
+		if err := s.Seek(ctx, p.start.Blocks, p.start.Offset); err != nil {
+			return err
+		}
+	}
 	for {
 		b, err := p.stream.Next(ctx)
 		if errors.Is(err, io.EOF) {
@@ -141,19 +156,17 @@ func (p *pipeline) read(ctx context.Context, tokens chan<- struct{}, out chan<- 
 
 // decode turns blocks into typed rows.
 func (p *pipeline) decode(ctx context.Context, in <-chan columns.Block, out chan<- *mapped) error {
-	raw := new(columns.Raw)
-	applier := p.plan.NewApplier()
-	var scratch []columns.RecordError
+	w := newMapper(p.stream, p.plan)
 	for b := range in {
-		if err := p.stream.Decode(b, raw); err != nil {
+		m, err := w.do(b, p)
+		if err != nil {
 			return err
 		}
-		m := &mapped{
-			seq: b.Seq, seen: int64(raw.Seen()), batch: p.batch(),
-			next: cursor{Blocks: b.Seq + 1, Offset: b.Offset + int64(len(b.Data))},
+		filtered, err := p.losers.drop(b.Seq, m.batch)
+		if err != nil {
+			return err
 		}
-		scratch = applier.Apply(raw, m.batch, append(scratch[:0], raw.Bad...))
-		m.errors = placed(scratch, b, raw)
+		m.filtered = filtered
 		p.stream.Release(b)
 		if err := send(ctx, out, m); err != nil {
 			return err

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 
 	"github.com/celonis-connector/connector/flows"
 	"github.com/celonis-connector/connector/flows/mapping"
@@ -23,20 +24,23 @@ func (e *Engine) prepare(ctx context.Context, job *Job, checkpoint flows.Checkpo
 	if err != nil {
 		return nil, err
 	}
-	stream, err := job.Source.Open(ctx, want)
-	if err != nil {
-		return nil, err
-	}
-	plan, err := compile(ctx, stream, job)
-	if err != nil {
-		stream.Close()
-		return nil, err
-	}
 	start, err := decodeCursor(checkpoint)
+	if err == nil && job.evolved.Times == 0 {
+		job.evolved = start.Evolved
+	}
+	stream, openErr := openStream(ctx, job, want, job.Policy == flows.DiscardValue)
+	if openErr != nil {
+		return nil, openErr
+	}
+	plan, rules, compileErr := compile(ctx, stream, job)
+	if compileErr != nil {
+		stream.Close()
+		return nil, compileErr
+	}
 	fingerprint := fingerprintOf(plan.Schema())
 	job.Progress.InputSize.Store(stream.InputSize)
 	return &pipeline{
-		opt: e.opt, job: job, stream: stream, plan: plan, fingerprint: fingerprint, start: start,
+		opt: e.opt, job: job, stream: stream, plan: plan, rules: rules, want: want, fingerprint: fingerprint, start: start,
 		// A cursor of another form or a table declared otherwise belongs to other
 		// rows: what was pushed for it cannot be continued.
 		checkpointStale: checkpoint.PushJobID != "" && (err != nil || checkpoint.Schema != fingerprint),
@@ -55,24 +59,88 @@ func wanted(rules []flows.Rule) ([]string, error) {
 	return plan.Want(), nil
 }
 
-func compile(ctx context.Context, stream *Stream, job *Job) (*mapping.Plan, error) {
+// openStream opens the source with the fields that the table was widened by.
+// With note, fields that have no column do not make a record bad.
+func openStream(ctx context.Context, job *Job, want []string, note bool) (*Stream, error) {
+	stream, err := job.Source.Open(ctx, want)
+	if err != nil {
+		return nil, err
+	}
+	a, ok := stream.Reader.(Adaptive)
+	if !ok || len(job.evolved.Fields) == 0 && !note {
+		return stream, nil
+	}
+	if err := a.Adapt(job.evolved.Fields, note); err != nil {
+		stream.Close()
+		return nil, err
+	}
+	return stream, nil
+}
+
+// compile makes the plan and gives the rules that it was made from.
+func compile(ctx context.Context, stream *Stream, job *Job) (*mapping.Plan, []flows.Rule, error) {
+	rules, err := complete(ctx, stream, job)
+	if err != nil {
+		return nil, nil, err
+	}
+	if f, ok := job.Sink.(Fitter); ok {
+		if rules, err = f.Fit(ctx, rules); err != nil {
+			return nil, nil, err
+		}
+	}
+	rules = job.evolved.apply(rules)
+	plan, err := mapping.Compile(rules, stream.Names(), mapping.Options{
+		NamesComplete: stream.NamesComplete, Keys: job.Keys,
+		Exact: len(job.Rules) == 0, ExactColumns: job.evolved.columns(), Discard: job.Policy == flows.DiscardValue,
+	})
+	return plan, rules, err
+}
+
+// complete finds what the job's rules leave open from a sample.
+func complete(ctx context.Context, stream *Stream, job *Job) ([]flows.Rule, error) {
+	if typed, ok := stream.Reader.(TypedReader); ok {
+		return completeTyped(ctx, stream, typed, job)
+	}
 	sample, err := sampleOf(ctx, stream)
 	if err != nil {
 		return nil, err
 	}
-	rules := job.Rules
-	if len(rules) == 0 {
-		rules, err = mapping.Infer(stream.Names(), sample, mapping.InferOptions{Typed: stream.Typed})
-		if err != nil {
-			return nil, err
-		}
-		if len(rules) == 0 && len(sample) > 0 {
-			return nil, fault.New(fault.SourceFormat, "the source's records have no fields")
-		}
-	} else {
-		rules = mapping.Lengths(rules, sample)
+	if len(job.Rules) > 0 {
+		return mapping.Lengths(job.Rules, sample), nil
 	}
-	return mapping.Compile(rules, stream.Names(), mapping.Options{NamesComplete: stream.NamesComplete, Keys: job.Keys})
+	rules, err := mapping.Infer(stream.Names(), sample, stream.inferOptions())
+	if err == nil && len(rules) == 0 && len(sample) > 0 {
+		err = noFields(sample)
+	}
+	return rules, err
+}
+
+// noFields tells a source without records from one whose records are empty.
+func noFields(sample []*columns.Raw) error {
+	if !slices.ContainsFunc(sample, func(r *columns.Raw) bool { return r.Seen() > 0 }) {
+		return noRecords()
+	}
+	return fault.New(fault.SourceFormat, "the source's records have no fields").
+		WithHint("nothing was pushed and the table is as it was; look at how the source was made")
+}
+
+func (s *Stream) inferOptions() mapping.InferOptions {
+	return mapping.InferOptions{Typed: s.Typed, DecimalComma: s.DecimalComma}
+}
+
+func completeTyped(ctx context.Context, stream *Stream, typed TypedReader, job *Job) ([]flows.Rule, error) {
+	blocks, err := stream.Peek(ctx, sampleBlocks)
+	if err != nil {
+		return nil, err
+	}
+	sample := make([]*columns.Batch, 0, len(blocks))
+	for _, b := range blocks {
+		sample = append(sample, typed.DecodeTyped(b))
+	}
+	if len(job.Rules) > 0 {
+		return mapping.LengthsTyped(job.Rules, sample), nil
+	}
+	return mapping.InferTyped(typed.Schema(), sample)
 }
 
 func sampleOf(ctx context.Context, stream *Stream) ([]*columns.Raw, error) {

@@ -29,6 +29,21 @@ func Columns() []string {
 	}
 }
 
+// Type gives a column's type in the words of a flow's mapping.
+func Type(column string) string {
+	switch column {
+	case "time:timestamp":
+		return "datetime"
+	case "purchaseOrderItem":
+		return "integer"
+	case "amount":
+		return "float"
+	case "automated":
+		return "boolean"
+	}
+	return "string"
+}
+
 type activity struct {
 	name  string
 	group string

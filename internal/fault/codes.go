@@ -37,10 +37,14 @@ const (
 	SecretMask     Code = "secret.mask"
 	SecretInvalid  Code = "secret.invalid"
 	SecretUnsealed Code = "secret.cannot_open"
-	KeyringInvalid Code = "keyring.invalid"
-	KeyringWeak    Code = "keyring.weak_key"
-	KeyringUnknown Code = "keyring.unknown_key"
-	KeyringCanary  Code = "keyring.does_not_fit"
+	// SecretRefRefused and SecretRefMissing speak of secrets that are kept outside of the database.
+	SecretRefRefused Code = "secret.ref_not_allowed"
+	SecretRefMissing Code = "secret.ref_not_found"
+	KeyringInvalid   Code = "keyring.invalid"
+	KeyringWeak      Code = "keyring.weak_key"
+	KeyringUnknown   Code = "keyring.unknown_key"
+	KeyringCanary    Code = "keyring.does_not_fit"
+	KeyringInUse     Code = "keyring.key_in_use"
 
 	ConnectionNotFound       Code = "connection.not_found"
 	ConnectionNameTaken      Code = "connection.name_taken"
@@ -49,8 +53,21 @@ const (
 	ConnectionDomain         Code = "connection.domain_invalid"
 	ConnectionPoolID         Code = "connection.pool_id_invalid"
 	ConnectionOffline        Code = "connection.offline"
+	ConnectionTestLimited    Code = "connection.test_rate_limited"
 	ConnectionAPIType        Code = "connection.wrong_api_type"
+	ConnectionUnauthorized   Code = "connection.not_authorized"
 
+	OAuthClientNotFound  Code = "oauth_client.not_found"
+	OAuthClientNameTaken Code = "oauth_client.name_taken"
+	OAuthClientInUse     Code = "oauth_client.in_use"
+	OAuthClientDomain    Code = "oauth_client.domain_not_valid"
+	OAuthScopeUnknown    Code = "oauth.scope_unknown"
+	OAuthScopeNotAllowed Code = "oauth.scope_not_allowed"
+	OAuthGrant           Code = "oauth.grant_without_user"
+	OAuthState           Code = "oauth.state_invalid"
+	OAuthPublicURL       Code = "oauth.public_url_missing"
+
+	TeamNotFound      Code = "team.not_found"
 	FlowNotFound      Code = "flow.not_found"
 	FlowNameTaken     Code = "flow.name_taken"
 	FlowDisabled      Code = "flow.disabled"
@@ -81,10 +98,12 @@ const (
 	SourceTooManyCols Code = "source.too_many_columns"
 	SourceRead        Code = "source.read_failed"
 	SourceChanged     Code = "source.changed"
+	SourceUnsupported Code = "source.unsupported_type"
 	MappingField      Code = "mapping.field_not_found"
 	MappingColumns    Code = "mapping.columns_collide"
 	MappingRule       Code = "mapping.rule_invalid"
 	MappingKey        Code = "mapping.key_not_found"
+	MappingSchema     Code = "mapping.schema_contradiction"
 	RecordMalformed   Code = "record.malformed"
 	RecordCells       Code = "record.wrong_cell_count"
 	RecordUnexpected  Code = "record.unexpected_field"
@@ -93,6 +112,7 @@ const (
 	ValueTooLong      Code = "value.too_long"
 	ValueOutOfRange   Code = "value.out_of_range"
 	ValueEncoding     Code = "value.invalid_utf8"
+	ValueDiscarded    Code = "value.discarded"
 
 	EgressRefused     Code = "egress.refused"
 	EgressDNS         Code = "egress.dns"
@@ -118,7 +138,20 @@ const (
 	CelonisDisconnected  Code = "celonis.connection_broken"
 	CelonisChunkInDoubt  Code = "celonis.chunk_in_doubt"
 	CelonisJobStillBusy  Code = "celonis.push_job_running"
+	CelonisBudgetSpent   Code = "celonis.budget_spent"
 	CelonisSchemaTooWide Code = "celonis.schema_invalid"
+	CelonisChunkCount    Code = "celonis.chunk_count_mismatch"
+	CelonisSchemaDrift   Code = "celonis.schema_drift"
+	CelonisStepBusy      Code = "celonis.step_running"
+	CelonisStepFailed    Code = "celonis.step_failed"
+	CelonisStepWarned    Code = "celonis.step_warning"
+
+	CelonisOAuthClient  Code = "celonis.oauth_client_refused"
+	CelonisOAuthMethod  Code = "celonis.oauth_wrong_method"
+	CelonisOAuthScope   Code = "celonis.oauth_scope_refused"
+	CelonisOAuthGrant   Code = "celonis.oauth_grant_refused"
+	CelonisOAuthRefresh Code = "celonis.oauth_authorization_ended"
+	CelonisScopeMissing Code = "celonis.scope_missing"
 )
 
 // Description is what the table knows of a code.
@@ -167,13 +200,16 @@ var table = map[Code]Description{
 	AccessClientNotFound:  {http.StatusNotFound, "No such API client", Never},
 	AccessClientExists:    {http.StatusConflict, "An API client has this name", Never},
 
-	SecretMask:     {http.StatusUnprocessableEntity, "The secret is a mask", Never},
-	SecretInvalid:  {http.StatusUnprocessableEntity, "The secret is not valid", Never},
-	SecretUnsealed: {http.StatusInternalServerError, "A stored secret cannot be opened", Never},
-	KeyringInvalid: {http.StatusInternalServerError, "The keyring is not valid", Never},
-	KeyringWeak:    {http.StatusInternalServerError, "A master key is weak", Never},
-	KeyringUnknown: {http.StatusInternalServerError, "A master key is missing", Never},
-	KeyringCanary:  {http.StatusInternalServerError, "The master key does not fit the database", Never},
+	SecretMask:       {http.StatusUnprocessableEntity, "The secret is a mask", Never},
+	SecretInvalid:    {http.StatusUnprocessableEntity, "The secret is not valid", Never},
+	SecretUnsealed:   {http.StatusInternalServerError, "A stored secret cannot be opened", Never},
+	SecretRefRefused: {http.StatusUnprocessableEntity, "The reference is not allowed", Never},
+	SecretRefMissing: {http.StatusUnprocessableEntity, "The reference leads to no secret", Never},
+	KeyringInvalid:   {http.StatusInternalServerError, "The keyring is not valid", Never},
+	KeyringWeak:      {http.StatusInternalServerError, "A master key is weak", Never},
+	KeyringUnknown:   {http.StatusInternalServerError, "A master key is missing", Never},
+	KeyringCanary:    {http.StatusInternalServerError, "The master key does not fit the database", Never},
+	KeyringInUse:     {http.StatusConflict, "The master key is in use", Never},
 
 	ConnectionNotFound:       {http.StatusNotFound, "No such connection", Never},
 	ConnectionNameTaken:      {http.StatusConflict, "The connection name is taken", Never},
@@ -182,8 +218,21 @@ var table = map[Code]Description{
 	ConnectionDomain:         {http.StatusUnprocessableEntity, "The domain is not valid", Never},
 	ConnectionPoolID:         {http.StatusUnprocessableEntity, "The pool id is not valid", Never},
 	ConnectionOffline:        {http.StatusConflict, "The connection is offline", Wait},
+	ConnectionTestLimited:    {http.StatusTooManyRequests, "Too many test calls", Wait},
 	ConnectionAPIType:        {http.StatusUnprocessableEntity, "The connection is of another API type", Never},
+	ConnectionUnauthorized:   {http.StatusConflict, "The connection is not authorized", Never},
 
+	OAuthClientNotFound:  {http.StatusNotFound, "No such OAuth client", Never},
+	OAuthClientNameTaken: {http.StatusConflict, "The OAuth client's name is taken", Never},
+	OAuthClientInUse:     {http.StatusConflict, "The OAuth client is in use", Never},
+	OAuthClientDomain:    {http.StatusUnprocessableEntity, "The host is not a valid domain of the OAuth client", Never},
+	OAuthScopeUnknown:    {http.StatusUnprocessableEntity, "Unknown Celonis scope", Never},
+	OAuthScopeNotAllowed: {http.StatusUnprocessableEntity, "The OAuth client does not have the scope", Never},
+	OAuthGrant:           {http.StatusConflict, "No user authorizes the connection", Never},
+	OAuthState:           {http.StatusBadRequest, "The authorization is not under way", Never},
+	OAuthPublicURL:       {http.StatusConflict, "The service's public address is not known", Never},
+
+	TeamNotFound:      {http.StatusNotFound, "No such team", Never},
 	FlowNotFound:      {http.StatusNotFound, "No such flow", Never},
 	FlowNameTaken:     {http.StatusConflict, "The flow name is taken", Never},
 	FlowDisabled:      {http.StatusConflict, "The flow is disabled", Never},
@@ -215,10 +264,12 @@ var table = map[Code]Description{
 	SourceTooManyCols: {http.StatusUnprocessableEntity, "The source has too many columns", Never},
 	SourceRead:        {http.StatusBadGateway, "The source cannot be read", Later},
 	SourceChanged:     {http.StatusConflict, "The source has changed since its checkpoint", Later},
+	SourceUnsupported: {http.StatusUnprocessableEntity, "A column of the source has a type that Celonis cannot hold", Never},
 	MappingField:      {http.StatusUnprocessableEntity, "A mapped field is not in the source", Never},
 	MappingColumns:    {http.StatusUnprocessableEntity, "Mapped columns collide", Never},
 	MappingRule:       {http.StatusUnprocessableEntity, "A mapping rule is not valid", Never},
 	MappingKey:        {http.StatusUnprocessableEntity, "A key is not a mapped column", Never},
+	MappingSchema:     {http.StatusUnprocessableEntity, "A value contradicts the frozen schema", Never},
 	RecordMalformed:   {http.StatusUnprocessableEntity, "The record cannot be read", Never},
 	RecordCells:       {http.StatusUnprocessableEntity, "The record has a wrong number of cells", Never},
 	RecordUnexpected:  {http.StatusUnprocessableEntity, "The record has an unexpected field", Never},
@@ -227,6 +278,7 @@ var table = map[Code]Description{
 	ValueTooLong:      {http.StatusUnprocessableEntity, "A value is too long for its column", Never},
 	ValueOutOfRange:   {http.StatusUnprocessableEntity, "A value is out of range", Never},
 	ValueEncoding:     {http.StatusUnprocessableEntity, "A value is not UTF-8", Never},
+	ValueDiscarded:    {http.StatusUnprocessableEntity, "A value was set to null", Never},
 
 	EgressRefused:     {http.StatusUnprocessableEntity, "The host is not allowed", Never},
 	EgressDNS:         {http.StatusBadGateway, "The host name is not known", Later},
@@ -252,5 +304,18 @@ var table = map[Code]Description{
 	CelonisDisconnected:  {http.StatusBadGateway, "The connection to Celonis broke", Later},
 	CelonisChunkInDoubt:  {http.StatusBadGateway, "It is not known whether a chunk arrived", Later},
 	CelonisJobStillBusy:  {http.StatusConflict, "Celonis still works on the push job", Wait},
+	CelonisBudgetSpent:   {http.StatusConflict, "The team's push submissions are spent", Wait},
 	CelonisSchemaTooWide: {http.StatusUnprocessableEntity, "The table cannot be declared", Never},
+	CelonisChunkCount:    {http.StatusBadGateway, "Celonis has another number of chunks", Later},
+	CelonisSchemaDrift:   {http.StatusConflict, "The table in Celonis differs", Never},
+	CelonisStepBusy:      {http.StatusConflict, "A step after the push is still at work", Wait},
+	CelonisStepFailed:    {http.StatusBadGateway, "A step after the push failed", Never},
+	CelonisStepWarned:    {http.StatusBadGateway, "A step after the push ended with a warning", Never},
+
+	CelonisOAuthClient:  {http.StatusBadGateway, "Celonis refused the OAuth client", Never},
+	CelonisOAuthMethod:  {http.StatusBadGateway, "The OAuth client authenticates in the other way", Never},
+	CelonisOAuthScope:   {http.StatusBadGateway, "Celonis refused a scope", Never},
+	CelonisOAuthGrant:   {http.StatusBadGateway, "Celonis refused the grant", Never},
+	CelonisOAuthRefresh: {http.StatusBadGateway, "The authorization in Celonis has ended", Never},
+	CelonisScopeMissing: {http.StatusBadGateway, "A scope is missing", Never},
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/celonis-connector/connector/internal/access"
+	"github.com/celonis-connector/connector/internal/audit"
 	"github.com/celonis-connector/connector/internal/fault"
 	"github.com/gin-gonic/gin"
 )
@@ -44,9 +45,12 @@ func (a *api) authorize(r *call) error {
 	}
 	r.who = who
 	exchangeOf(r.Context).clientID = who.ClientID
-	if scope := r.route.Scope; scope != "" && !who.Has(scope) {
-		return scopeError{fault.New(fault.AccessForbidden, "the token does not carry the scope %q", scope).
-			WithHint("ask for a token with this scope; the API client must have it"), scope}
+	r.Request = r.Request.WithContext(audit.As(r.ctx(), audit.Actor{ID: who.ClientID, RequestID: exchangeOf(r.Context).requestID}))
+	for _, scope := range r.route.Scopes() {
+		if !who.Has(scope) {
+			return scopeError{fault.New(fault.AccessForbidden, "the token does not carry the scope %q", scope).
+				WithHint("ask for a token with this scope; the API client must have it"), scope}
+		}
 	}
 	return nil
 }

@@ -11,27 +11,42 @@ import (
 
 // connectionView is a connection as it is read: of a secret only that it is set.
 type connectionView struct {
-	ID        string               `json:"id"`
-	Name      string               `json:"name"`
-	APIType   connections.APIType  `json:"apiType"`
-	Domain    string               `json:"domain"`
-	AuthType  connections.AuthType `json:"authType"`
-	PoolID    string               `json:"poolId,omitempty"`
-	Secrets   secretStates         `json:"secrets"`
-	Status    connections.Status   `json:"status"`
-	LastTest  *testView            `json:"lastTest"`
-	CreatedAt time.Time            `json:"createdAt"`
-	UpdatedAt time.Time            `json:"updatedAt"`
-	Revision  int64                `json:"revision"`
+	ID       string                    `json:"id"`
+	Name     string                    `json:"name"`
+	APIType  connections.APIType       `json:"apiType"`
+	Domain   string                    `json:"domain"`
+	AuthType connections.AuthType      `json:"authType"`
+	PoolID   string                    `json:"poolId,omitempty"`
+	HTTP     *connections.HTTPSettings `json:"http,omitempty"`
+
+	OAuthClientID string            `json:"oauthClientId,omitempty"`
+	Scopes        []string          `json:"scopes,omitempty"`
+	Grant         connections.Grant `json:"grant,omitempty"`
+	// AuthorizedAt is absent until a user has allowed an authorizationCode connection.
+	AuthorizedAt *time.Time `json:"authorizedAt,omitempty"`
+
+	Secrets  secretStates       `json:"secrets"`
+	Status   connections.Status `json:"status"`
+	LastTest *testView          `json:"lastTest"`
+	// NextProbeAt is when an offline connection is tested by itself.
+	NextProbeAt *time.Time `json:"nextProbeAt"`
+	CreatedAt   time.Time  `json:"createdAt"`
+	UpdatedAt   time.Time  `json:"updatedAt"`
+	Revision    int64      `json:"revision"`
 }
 
 type secretStates struct {
 	AppKey *secretState `json:"appKey,omitempty"`
 	APIKey *secretState `json:"apiKey,omitempty"`
+	// The halves of the access key for data ingestion.
+	AccessKeyID     *secretState `json:"accessKeyId,omitempty"`
+	SecretAccessKey *secretState `json:"secretAccessKey,omitempty"`
 }
 
 type secretState struct {
-	Set       bool      `json:"set"`
+	Set bool `json:"set"`
+	// Ref names where the secret is found when it is not stored here.
+	Ref       string    `json:"ref,omitempty"`
 	UpdatedAt time.Time `json:"updatedAt"`
 }
 
@@ -44,9 +59,10 @@ type testView struct {
 
 func viewConnection(c *connections.Connection) connectionView {
 	v := connectionView{
-		ID: c.ID, Name: c.Name, APIType: c.APIType, Domain: c.Domain, AuthType: c.AuthType, PoolID: c.PoolID,
-		Secrets: secretStates{stateOf(c, connections.AppKey), stateOf(c, connections.APIKey)}, Status: c.Status,
-		CreatedAt: c.CreatedAt.UTC(), UpdatedAt: c.UpdatedAt.UTC(), Revision: c.Revision,
+		ID: c.ID, Name: c.Name, APIType: c.APIType, Domain: c.Domain, AuthType: c.AuthType, PoolID: c.PoolID, HTTP: c.HTTP,
+		OAuthClientID: c.OAuthClientID, Scopes: c.Scopes, Grant: c.Grant, AuthorizedAt: timeOrNull(c.AuthorizedAt),
+		Secrets: secretsOf(c), Status: c.Status,
+		NextProbeAt: timeOrNull(c.NextProbeAt), CreatedAt: moment(c.CreatedAt), UpdatedAt: moment(c.UpdatedAt), Revision: c.Revision,
 	}
 	if c.LastTest != nil {
 		t := viewTest(*c.LastTest)
@@ -55,16 +71,23 @@ func viewConnection(c *connections.Connection) connectionView {
 	return v
 }
 
+func secretsOf(c *connections.Connection) secretStates {
+	return secretStates{
+		AppKey: stateOf(c, connections.AppKey), APIKey: stateOf(c, connections.APIKey),
+		AccessKeyID: stateOf(c, connections.AccessKeyID), SecretAccessKey: stateOf(c, connections.SecretAccessKey),
+	}
+}
+
 func stateOf(c *connections.Connection, field connections.SecretField) *secretState {
 	s, ok := c.Secrets[field]
 	if !ok {
 		return nil
 	}
-	return &secretState{Set: true, UpdatedAt: s.UpdatedAt.UTC()}
+	return &secretState{Set: true, Ref: s.Ref, UpdatedAt: moment(s.UpdatedAt)}
 }
 
 func viewTest(t connections.TestResult) testView {
-	return testView{t.OK, list(t.Steps), t.LatencyMs, t.At.UTC()}
+	return testView{t.OK, list(t.Steps), t.LatencyMs, moment(t.At)}
 }
 
 func connectionPath(id string) string { return "/v1/connections/" + id }
@@ -124,7 +147,7 @@ func (a *api) updateConnection(r *call) (reply, error) {
 			if err != nil {
 				return connections.Draft{}, 0, err
 			}
-			return connections.Draft{Name: c.Name, APIType: c.APIType, Domain: c.Domain, AuthType: c.AuthType, PoolID: c.PoolID}, c.Revision, nil
+			return c.Draft(), c.Revision, nil
 		},
 		store: func(d connections.Draft, revision int64) (reply, error) {
 			c, err := a.Connections.Update(r.ctx(), r.who.Workspace, id, d, revision)

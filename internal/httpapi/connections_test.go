@@ -22,7 +22,7 @@ func TestCreateConnection(t *testing.T) {
 		got, opt = d, o
 		c := aConnection()
 		result := aTest()
-		c.LastTest, c.Status = &result, connections.Offline
+		c.LastTest, c.Status, c.NextProbeAt = &result, connections.Offline, epoch()
 		return c, nil
 	}
 	res := s.ask("POST /v1/connections", draft)
@@ -37,6 +37,7 @@ func TestCreateConnection(t *testing.T) {
 		"secrets":{"appKey":{"set":true,"updatedAt":"2026-03-01T08:30:00.123456Z"}},"status":"offline",
 		"lastTest":{"ok":false,"latencyMs":12,"at":"2026-03-01T08:30:00.123456Z","steps":[{"step":"dns","ok":true},
 			{"step":"auth","ok":false,"code":"celonis.unauthorized","detail":"Celonis refused the key","hint":"make a new one"}]},
+		"nextProbeAt":"2026-03-01T08:30:00.123456Z",
 		"createdAt":"2026-03-01T08:30:00.123456Z","updatedAt":"2026-03-01T08:30:00.123456Z","revision":3}`, res.body)
 	require.NotContains(t, res.body, "sealed-envelope")
 

@@ -46,8 +46,8 @@ func TestRoutesNeedTheScopesOfTheContract(t *testing.T) {
 			require.NotContains(t, op.Extensions, "x-required-scope", name)
 			continue
 		}
-		require.Equal(t, []string{string(route.Scope)}, scopes, name)
-		require.Equal(t, string(route.Scope), op.Extensions["x-required-scope"], name)
+		require.Equal(t, access.JoinScopes(route.Scopes()), strings.Join(scopes, " "), name)
+		require.Equal(t, access.JoinScopes(route.Scopes()), op.Extensions["x-required-scope"], name)
 	}
 }
 
@@ -86,7 +86,7 @@ func TestEveryScopeOpensARoute(t *testing.T) {
 
 // concrete fills the parameters of a path.
 func concrete(path, id string) string {
-	return strings.NewReplacer("{id}", id, "{asset}", "swagger-ui.css").Replace(path)
+	return strings.NewReplacer("{id}", id, "{domain}", "acme.eu-1.celonis.cloud", "{asset}", "swagger-ui.css", "/v1/forms/{kind}", "/v1/forms/connection", "{kind}", "pools").Replace(path)
 }
 
 func TestEveryRouteWantsAToken(t *testing.T) {
@@ -118,21 +118,22 @@ func TestEveryRouteWantsItsScope(t *testing.T) {
 		if route.Public || route.Scope == "" {
 			continue
 		}
-		var others []string
-		for _, scope := range access.AllScopes() {
-			if scope != route.Scope {
-				others = append(others, string(scope))
-			}
-		}
 		what := route.Method + " " + concrete(route.Path, unknownID)
-		res := s.ask(what, "", "Authorization", "Bearer "+strings.Join(others, ","))
-		p := res.requireProblem(t, http.StatusForbidden, "access.insufficient_scope")
-		require.Contains(t, p.Detail, string(route.Scope))
-		require.Equal(t, `Bearer realm="celonis-connector", error="insufficient_scope", scope="`+string(route.Scope)+`"`,
-			res.header.Get("WWW-Authenticate"), what)
-
-		res = s.ask(what, "", "Authorization", "Bearer "+string(route.Scope))
-		require.NotContains(t, []int{http.StatusUnauthorized, http.StatusForbidden}, res.status, "%s needs its one scope and no other", what)
+		for _, needed := range route.Scopes() {
+			var others []string
+			for _, scope := range access.AllScopes() {
+				if scope != needed {
+					others = append(others, string(scope))
+				}
+			}
+			res := s.ask(what, "", "Authorization", "Bearer "+strings.Join(others, ","))
+			p := res.requireProblem(t, http.StatusForbidden, "access.insufficient_scope")
+			require.Contains(t, p.Detail, string(needed))
+			require.Equal(t, `Bearer realm="celonis-connector", error="insufficient_scope", scope="`+string(needed)+`"`,
+				res.header.Get("WWW-Authenticate"), what)
+		}
+		res := s.ask(what, "", "Authorization", "Bearer "+strings.ReplaceAll(access.JoinScopes(route.Scopes()), " ", ","))
+		require.NotContains(t, []int{http.StatusUnauthorized, http.StatusForbidden}, res.status, "%s needs its scopes and no other", what)
 	}
 }
 
@@ -154,7 +155,7 @@ func TestUnknownIDsAreNotFound(t *testing.T) {
 			res := s.ask(route.Method+" "+concrete(route.Path, id), body)
 			require.Equal(t, http.StatusNotFound, res.status, "%s %s: %s", route.Method, route.Path, res.body)
 			p := res.problem(t)
-			require.Regexp(t, `^(connection|flow|run|file)\.not_found$`, p.Code)
+			require.Regexp(t, `^(connection|oauth_client|flow|run|file)\.not_found$`, p.Code)
 			require.Empty(t, p.Errors)
 		}
 	}

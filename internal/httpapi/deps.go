@@ -14,6 +14,7 @@ import (
 	"github.com/celonis-connector/connector/connections"
 	"github.com/celonis-connector/connector/crypto"
 	"github.com/celonis-connector/connector/flows"
+	"github.com/celonis-connector/connector/flows/budget"
 	"github.com/celonis-connector/connector/internal/access"
 )
 
@@ -25,6 +26,7 @@ type Connections interface {
 	Update(ctx context.Context, workspace, id string, d connections.Draft, revision int64) (*connections.Connection, error)
 	Delete(ctx context.Context, workspace, id string, revision int64) error
 	UsedBy(ctx context.Context, workspace, id string) ([]connections.Usage, error)
+	Clone(ctx context.Context, workspace, id, name string) (*connections.Connection, error)
 }
 
 // ConnectionTests makes test calls; *connections.Service is one.
@@ -63,6 +65,11 @@ type Files interface {
 	File(ctx context.Context, workspace, id string) (*flows.File, error)
 }
 
+// Budgets tells what is left of teams' push submissions; *budget.Reporter is one.
+type Budgets interface {
+	Budget(ctx context.Context, workspace, domain string) (*budget.Report, error)
+}
+
 // Access says who calls; *access.Service is one.
 type Access interface {
 	Authenticate(ctx context.Context, clientID string, secret crypto.Secret) (access.Client, error)
@@ -77,6 +84,7 @@ var (
 	_ Runs            = (*flows.Service)(nil)
 	_ Records         = (*flows.Service)(nil)
 	_ Files           = (*flows.Service)(nil)
+	_ Budgets         = (*budget.Reporter)(nil)
 	_ Access          = (*access.Service)(nil)
 )
 
@@ -138,11 +146,19 @@ type Observer interface {
 type Deps struct {
 	Connections     Connections
 	ConnectionTests ConnectionTests
+	OAuthClients    OAuthClients
+	Authorizations  Authorizations
+	Options         Options
+	Forms           Forms
+	ScopeAdvisor    ScopeAdvisor
 	Flows           Flows
 	Runs            Runs
 	Records         Records
 	Files           Files
+	Budgets         Budgets
 	Access          Access
+	Audit           Audit
+	Config          Config
 	Idempotency     Idempotency
 	Health          Health
 	Metrics         http.Handler

@@ -79,9 +79,14 @@ type fakeConnections struct {
 	delete    func(revision int64) error
 	users     []connections.Usage
 	testDraft func(connections.Draft) (connections.TestResult, error)
+	// during sees the context of a create.
+	during func(context.Context)
 }
 
-func (f *fakeConnections) Create(_ context.Context, _ string, d connections.Draft, opt connections.CreateOptions) (*connections.Connection, error) {
+func (f *fakeConnections) Create(ctx context.Context, _ string, d connections.Draft, opt connections.CreateOptions) (*connections.Connection, error) {
+	if f.during != nil {
+		f.during(ctx)
+	}
 	if f.create != nil {
 		return f.create(d, opt)
 	}

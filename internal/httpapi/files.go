@@ -34,7 +34,7 @@ type fileView struct {
 }
 
 func viewFile(f *flows.File) fileView {
-	return fileView{f.ID, f.Name, f.Bytes, f.SHA256, f.CreatedAt.UTC()}
+	return fileView{f.ID, f.Name, f.Bytes, f.SHA256, moment(f.CreatedAt)}
 }
 
 // uploadFile streams the one part of the form to the spool; nothing of it is
@@ -165,8 +165,11 @@ type patientBody struct {
 }
 
 func (b *patientBody) Read(p []byte) (int, error) {
-	// A server that cannot move its deadline keeps the one it has.
-	_ = b.conn.SetReadDeadline(time.Now().Add(uploadIdle))
+	// A server that cannot move its deadlines keeps those it has. The answer
+	// goes out after the last byte has come, so it has until later.
+	now := time.Now()
+	_ = b.conn.SetReadDeadline(now.Add(uploadIdle))
+	_ = b.conn.SetWriteDeadline(now.Add(2 * uploadIdle))
 	return b.ReadCloser.Read(p)
 }
 

@@ -18,7 +18,7 @@ type flowView struct {
 }
 
 func viewFlow(f *flows.Flow) flowView {
-	return flowView{f.ID, f.Spec, f.Enabled, f.Revision, f.CreatedAt.UTC(), f.UpdatedAt.UTC()}
+	return flowView{f.ID, f.Spec, f.Enabled, f.Revision, moment(f.CreatedAt), moment(f.UpdatedAt)}
 }
 
 func flowReply(f *flows.Flow, err error) (reply, error) {

@@ -64,26 +64,31 @@ func TestMain(m *testing.M) {
 
 // server is the API over fakes, and what it logged.
 type server struct {
-	t           *testing.T
-	handler     http.Handler
-	connections *fakeConnections
-	flows       *fakeFlows
-	access      *fakeAccess
-	idempotency *fakeIdempotency
-	observed    *observer
-	log         *logBuffer
+	t              *testing.T
+	handler        http.Handler
+	connections    *fakeConnections
+	oauthClients   *fakeOAuthClients
+	authorizations *fakeAuthorizations
+	options        *fakeOptions
+	flows          *fakeFlows
+	access         *fakeAccess
+	audit          *fakeAudit
+	config         *fakeConfig
+	idempotency    *fakeIdempotency
+	observed       *observer
+	log            *logBuffer
 }
 
 func setup(t *testing.T, change ...func(*httpapi.Deps)) *server {
 	t.Helper()
 	s := &server{
-		t: t, connections: &fakeConnections{}, flows: &fakeFlows{}, access: &fakeAccess{},
+		t: t, connections: &fakeConnections{}, oauthClients: &fakeOAuthClients{}, authorizations: &fakeAuthorizations{}, options: &fakeOptions{}, flows: &fakeFlows{}, access: &fakeAccess{}, audit: &fakeAudit{}, config: &fakeConfig{},
 		idempotency: newIdempotency(), observed: &observer{}, log: &logBuffer{},
 	}
 	deps := httpapi.Deps{
-		Connections: s.connections, ConnectionTests: s.connections,
-		Flows: s.flows, Runs: s.flows, Records: s.flows, Files: s.flows,
-		Access: s.access, Idempotency: s.idempotency, Health: fakeHealth{{Name: "database", OK: true}},
+		Connections: s.connections, ConnectionTests: s.connections, OAuthClients: s.oauthClients, Authorizations: s.authorizations, Options: s.options, Forms: testForms(t), ScopeAdvisor: s.connections,
+		Flows: s.flows, Runs: s.flows, Records: s.flows, Files: s.flows, Budgets: fakeBudgets{},
+		Access: s.access, Audit: s.audit, Config: s.config, Idempotency: s.idempotency, Health: fakeHealth{{Name: "database", OK: true}},
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 			_, _ = io.WriteString(w, "up 1\n")

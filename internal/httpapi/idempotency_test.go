@@ -19,11 +19,13 @@ func TestRepeatsAreAnsweredOnce(t *testing.T) {
 	t.Parallel()
 	upload, media := form(t, part{"file", "a.csv", "x"})
 	bodies := map[string][2]string{
-		"/v1/connections":        {draft, "application/json"},
-		"/v1/flows":              {spec, "application/json"},
-		"/v1/flows/{id}/runs":    {"", ""},
-		"/v1/flows/{id}/records": {`[{"a":1}]`, "application/json"},
-		"/v1/files":              {upload, media},
+		"/v1/connections":            {draft, "application/json"},
+		"/v1/connections/{id}/clone": {`{"name":"Copy"}`, "application/json"},
+		"/v1/oauth-clients":          {oauthClientBody, "application/json"},
+		"/v1/flows":                  {spec, "application/json"},
+		"/v1/flows/{id}/runs":        {"", ""},
+		"/v1/flows/{id}/records":     {`[{"a":1}]`, "application/json"},
+		"/v1/files":                  {upload, media},
 	}
 	for _, route := range httpapi.Routes() {
 		if !route.Idempotent {
@@ -32,7 +34,11 @@ func TestRepeatsAreAnsweredOnce(t *testing.T) {
 		t.Run(route.Path, func(t *testing.T) {
 			t.Parallel()
 			s := setup(t)
-			what := route.Method + " " + concrete(route.Path, flowID)
+			id := flowID
+			if strings.HasPrefix(route.Path, "/v1/connections/") {
+				id = connectionID
+			}
+			what := route.Method + " " + concrete(route.Path, id)
 			body, ok := bodies[route.Path]
 			require.True(t, ok)
 			ask := func(body, media, key string) response {

@@ -21,16 +21,26 @@ type page struct {
 	after string
 }
 
+// limit reads how many items are wanted. Fault RequestFieldInvalid.
+func (r *call) limit() (int, error) {
+	text := r.query.Get("limit")
+	if text == "" {
+		return DefaultLimit, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > MaxLimit {
+		return 0, fault.New(fault.RequestFieldInvalid, "the query parameter \"limit\" must be a number from 1 to %d", MaxLimit)
+	}
+	return n, nil
+}
+
 // page reads limit and cursor. Faults: RequestFieldInvalid, RequestCursor.
 func (r *call) page() (page, error) {
-	p := page{limit: DefaultLimit}
-	if text := r.query.Get("limit"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > MaxLimit {
-			return page{}, fault.New(fault.RequestFieldInvalid, "the query parameter \"limit\" must be a number from 1 to %d", MaxLimit)
-		}
-		p.limit = n
+	limit, err := r.limit()
+	if err != nil {
+		return page{}, err
 	}
+	p := page{limit: limit}
 	if cursor := r.query.Get("cursor"); cursor != "" {
 		id, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
 		if err != nil || !plausibleID(string(id)) {

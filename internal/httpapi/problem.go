@@ -5,7 +5,6 @@ import (
 	"math"
 	"strconv"
 
-	"github.com/celonis-connector/connector/connections"
 	"github.com/celonis-connector/connector/internal/fault"
 	"github.com/celonis-connector/connector/internal/httpapi/strictjson"
 	"github.com/gin-gonic/gin"
@@ -16,21 +15,22 @@ const problemType = "urn:celonis-connector:problem:"
 
 // problem is a fault in the form of RFC 9457.
 type problem struct {
-	Type      string              `json:"type"`
-	Title     string              `json:"title"`
-	Status    int                 `json:"status"`
-	Detail    string              `json:"detail"`
-	Code      fault.Code          `json:"code"`
-	Hint      string              `json:"hint,omitempty"`
-	Errors    []fault.Field       `json:"errors,omitempty"`
-	UsedBy    []connections.Usage `json:"usedBy,omitempty"`
-	RequestID string              `json:"requestId"`
+	Type   string        `json:"type"`
+	Title  string        `json:"title"`
+	Status int           `json:"status"`
+	Detail string        `json:"detail"`
+	Code   fault.Code    `json:"code"`
+	Hint   string        `json:"hint,omitempty"`
+	Errors []fault.Field `json:"errors,omitempty"`
+	// UsedBy is a list of connections.Usage or connections.ConnectionUse.
+	UsedBy    any    `json:"usedBy,omitempty"`
+	RequestID string `json:"requestId"`
 }
 
-// usedError is ConnectionInUse with the flows that use the connection.
+// usedError is a fault of something in use, with the list of those who use it.
 type usedError struct {
 	error
-	users []connections.Usage
+	users any
 }
 
 func (e usedError) Unwrap() error { return e.error }

@@ -75,7 +75,7 @@ func viewRecordError(e *flows.RecordError) recordErrorView {
 	v := recordErrorView{
 		ID: e.ID, FlowID: e.FlowID, RunID: e.RunID, Record: e.Record, Line: e.Line, Offset: e.Offset,
 		Code: e.Code, Field: orNull(e.Field), Message: e.Message, Data: string(e.Data), DataEncoding: "utf-8",
-		Truncated: e.Truncated, State: e.State, CreatedAt: e.CreatedAt.UTC(),
+		Truncated: e.Truncated, State: e.State, CreatedAt: moment(e.CreatedAt),
 	}
 	if !utf8.Valid(e.Data) {
 		v.Data, v.DataEncoding = base64.StdEncoding.EncodeToString(e.Data), "base64"

@@ -16,6 +16,8 @@ type Route struct {
 	Public bool
 	// Scope is what the token must carry; "" is content with any token.
 	Scope access.Scope
+	// Also is a second scope that the token must carry; "" for none.
+	Also access.Scope
 	// Query names the query parameters that the route knows.
 	Query []string
 	// Idempotent routes honor an Idempotency-Key.
@@ -26,6 +28,17 @@ type Route struct {
 	// handle answers the calls of the API; plain is for routes that do not speak its language.
 	handle func(*call) (reply, error)
 	plain  gin.HandlerFunc
+}
+
+// Scopes lists what the token must carry.
+func (r Route) Scopes() []access.Scope {
+	var scopes []access.Scope
+	for _, s := range []access.Scope{r.Scope, r.Also} {
+		if s != "" {
+			scopes = append(scopes, s)
+		}
+	}
+	return scopes
 }
 
 // streamed marks a body that its handler reads, bounds and hashes by itself.
@@ -48,7 +61,21 @@ func (a *api) routes() []Route {
 		{Method: http.MethodPatch, Path: "/v1/connections/{id}", Scope: access.ConnectionsWrite, handle: a.updateConnection},
 		{Method: http.MethodDelete, Path: "/v1/connections/{id}", Scope: access.ConnectionsWrite, handle: a.deleteConnection},
 		{Method: http.MethodPost, Path: "/v1/connections/{id}/test", Scope: access.ConnectionsTest, handle: a.testConnection},
+		{Method: http.MethodPost, Path: "/v1/connections/{id}/authorize", Scope: access.ConnectionsWrite, handle: a.authorizeConnection},
+		{Method: http.MethodGet, Path: "/oauth/callback", Public: true, Query: []string{"state", "code", "error", "error_description"}, plain: a.finishAuthorization},
 		{Method: http.MethodGet, Path: "/v1/connections/{id}/used-by", Scope: access.ConnectionsRead, handle: a.listConnectionUsers},
+		{Method: http.MethodPost, Path: "/v1/connections/{id}/clone", Scope: access.ConnectionsWrite, Idempotent: true, handle: a.cloneConnection},
+		{Method: http.MethodGet, Path: "/v1/connections/{id}/options/{kind}", Scope: access.ConnectionsRead, Query: optionQuery(), handle: a.listOptions},
+		{Method: http.MethodGet, Path: "/v1/connections/{id}/scope-advice", Scope: access.ConnectionsRead, handle: a.getScopeAdvice},
+		{Method: http.MethodGet, Path: "/v1/forms/{kind}", Scope: access.ConnectionsRead, handle: a.getForm},
+
+		{Method: http.MethodPost, Path: "/v1/oauth-clients", Scope: access.ConnectionsWrite, Idempotent: true, handle: a.createOAuthClient},
+		{Method: http.MethodGet, Path: "/v1/oauth-clients", Scope: access.ConnectionsRead, Query: paged, handle: a.listOAuthClients},
+		{Method: http.MethodGet, Path: "/v1/oauth-clients/{id}", Scope: access.ConnectionsRead, handle: a.getOAuthClient},
+		{Method: http.MethodPatch, Path: "/v1/oauth-clients/{id}", Scope: access.ConnectionsWrite, handle: a.updateOAuthClient},
+		{Method: http.MethodDelete, Path: "/v1/oauth-clients/{id}", Scope: access.ConnectionsWrite, handle: a.deleteOAuthClient},
+		{Method: http.MethodGet, Path: "/v1/oauth-clients/{id}/used-by", Scope: access.ConnectionsRead, handle: a.listOAuthClientUsers},
+		{Method: http.MethodGet, Path: "/v1/celonis-scopes", Scope: access.ConnectionsRead, handle: a.listCelonisScopes},
 
 		{Method: http.MethodPost, Path: "/v1/flows", Scope: access.FlowsWrite, Idempotent: true, handle: a.createFlow},
 		{Method: http.MethodGet, Path: "/v1/flows", Scope: access.FlowsRead, Query: paged, handle: a.listFlows},
@@ -66,8 +93,15 @@ func (a *api) routes() []Route {
 		{Method: http.MethodPost, Path: "/v1/flows/{id}/records", Scope: access.RecordsWrite, Idempotent: true, maxBody: MaxRecordsBody, handle: a.postRecords},
 		{Method: http.MethodGet, Path: "/v1/flows/{id}/errors", Scope: access.RecordsRead, Query: append([]string{"runId", "state"}, paged...), handle: a.listRecordErrors},
 
+		{Method: http.MethodGet, Path: "/v1/teams/{domain}/budget", Scope: access.FlowsRead, handle: a.getBudget},
+
 		{Method: http.MethodPost, Path: "/v1/files", Scope: access.FlowsWrite, Idempotent: true, maxBody: streamed, handle: a.uploadFile},
 		{Method: http.MethodGet, Path: "/v1/files/{id}", Scope: access.FlowsRead, handle: a.getFile},
+
+		{Method: http.MethodGet, Path: "/v1/config/export", Scope: access.ConnectionsRead, Also: access.FlowsRead, handle: a.exportConfig},
+		{Method: http.MethodPost, Path: "/v1/config/import", Scope: access.ConnectionsWrite, Also: access.FlowsWrite, Query: []string{"dryRun"}, maxBody: MaxConfigBody, handle: a.importConfig},
+
+		{Method: http.MethodGet, Path: "/v1/audit", Scope: access.AuditRead, Query: append([]string{"kind", "id", "actor"}, paged...), handle: a.listAuditEvents},
 
 		{Method: http.MethodGet, Path: "/healthz", Public: true, plain: a.getLiveness},
 		{Method: http.MethodGet, Path: "/readyz", Public: true, plain: a.getReadiness},

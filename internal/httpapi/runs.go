@@ -21,6 +21,7 @@ type runView struct {
 	Chunks       int64           `json:"chunks"`
 	PushJobID    *string         `json:"pushJobId"`
 	Error        *flows.RunError `json:"error"`
+	Warnings     []flows.Warning `json:"warnings"`
 	ResumeAt     *time.Time      `json:"resumeAt"`
 	CreatedAt    time.Time       `json:"createdAt"`
 	StartedAt    *time.Time      `json:"startedAt"`
@@ -31,8 +32,8 @@ func viewRun(r *flows.Run) runView {
 	return runView{
 		ID: r.ID, FlowID: r.FlowID, FlowRevision: r.FlowRevision, Trigger: r.Trigger, State: r.State,
 		HasErrors: r.HasErrors(), Attempt: r.Attempt, Ledger: r.Ledger, Bytes: r.Bytes, Chunks: r.Chunks,
-		PushJobID: orNull(r.PushJobID), Error: r.Error, ResumeAt: timeOrNull(r.ResumeAt),
-		CreatedAt: r.CreatedAt.UTC(), StartedAt: timeOrNull(r.StartedAt), FinishedAt: timeOrNull(r.FinishedAt),
+		PushJobID: orNull(r.PushJobID), Error: r.Error, Warnings: list(r.Checkpoint.Warnings), ResumeAt: timeOrNull(r.ResumeAt),
+		CreatedAt: moment(r.CreatedAt), StartedAt: timeOrNull(r.StartedAt), FinishedAt: timeOrNull(r.FinishedAt),
 	}
 }
 
@@ -47,9 +48,13 @@ func timeOrNull(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
 	}
-	t = t.UTC()
+	t = moment(t)
 	return &t
 }
+
+// moment gives a time as the database keeps it, to the microsecond, so that
+// the answer of a create reads like every later one.
+func moment(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 
 // accepted answers 202 with a run and where to follow it.
 func accepted(r *flows.Run, err error) (reply, error) {

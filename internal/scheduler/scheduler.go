@@ -19,10 +19,16 @@ const (
 	repush = 30 * time.Second
 )
 
+// Queue is where due runs go.
+type Queue interface {
+	flows.Queue
+	Ping(ctx context.Context) error
+}
+
 // Scheduler sweeps.
 type Scheduler struct {
 	Store flows.SweepStore
-	Queue flows.Queue
+	Queue Queue
 	Now   func() time.Time
 	// Every is the pause between two sweeps.
 	Every time.Duration
@@ -52,8 +58,12 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	}
 }
 
-// Sweep pushes every due run once.
+// Sweep pushes every due run once. It looks for none while the queue does not
+// answer: a run that is listed counts as pushed for a while.
 func (s *Scheduler) Sweep(ctx context.Context) error {
+	if err := s.Queue.Ping(ctx); err != nil {
+		return err
+	}
 	for {
 		now := s.Now()
 		ids, err := s.Store.DueRuns(ctx, now, now.Add(-repush), sweepBatch)

@@ -2,9 +2,11 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"time"
 
 	"github.com/celonis-connector/connector/internal/access"
+	"github.com/celonis-connector/connector/internal/audit"
 	"github.com/celonis-connector/connector/internal/fault"
 )
 
@@ -24,13 +26,18 @@ func (s *Store) CreateClient(ctx context.Context, c *access.Client) (err error) 
 	if err != nil {
 		return err
 	}
-	_, err = exec(ctx, s.write, q(`INSERT INTO clients (id, workspace, name, name_key, scopes, secret_hash, disabled, created_at,
-		last_used_at) VALUES `+placeholders(1, 9), c.ID, c.Workspace, c.Name, nameKey(c.Name), scopes, notNil(c.SecretHash),
-		c.Disabled, micros(c.CreatedAt), micros(c.LastUsedAt)))
-	if s.is(err, duplicate) {
-		return fault.Wrap(err, fault.AccessClientExists, "the workspace has an API client named %q", c.Name)
-	}
-	return err
+	return s.inTx(ctx, func(tx *sql.Tx) error {
+		_, err := exec(ctx, tx, q(`INSERT INTO clients (id, workspace, name, name_key, scopes, secret_hash, disabled, created_at,
+			last_used_at) VALUES `+placeholders(1, 9), c.ID, c.Workspace, c.Name, nameKey(c.Name), scopes, notNil(c.SecretHash),
+			c.Disabled, micros(c.CreatedAt), micros(c.LastUsedAt)))
+		if s.is(err, duplicate) {
+			return fault.Wrap(err, fault.AccessClientExists, "the workspace has an API client named %q", c.Name)
+		}
+		if err != nil {
+			return err
+		}
+		return s.note(ctx, tx, audit.Event{Workspace: c.Workspace, Action: audit.Created, Kind: audit.APIClient, ObjectID: c.ID, Name: c.Name})
+	})
 }
 
 func noClient(id string) *fault.Error {
@@ -59,9 +66,16 @@ func (s *Store) TouchClient(ctx context.Context, id string, at time.Time) (err e
 // SetClientDisabled implements access.Repository.
 func (s *Store) SetClientDisabled(ctx context.Context, workspace, id string, disabled bool) (err error) {
 	defer s.explain(&err, "SetClientDisabled")
-	n, err := exec(ctx, s.write, q("UPDATE clients SET disabled = $3 WHERE workspace = $1 AND id = $2", workspace, id, disabled))
-	if err == nil && n == 0 {
-		return noClient(id)
-	}
-	return err
+	return s.inTx(ctx, func(tx *sql.Tx) error {
+		name, err := one(ctx, tx, scanText, q("UPDATE clients SET disabled = $3 WHERE workspace = $1 AND id = $2 RETURNING name", workspace, id, disabled),
+			noClient(id))
+		if err != nil {
+			return err
+		}
+		e := audit.Event{Workspace: workspace, Action: audit.Enabled, Kind: audit.APIClient, ObjectID: id, Name: *name}
+		if disabled {
+			e.Action = audit.Disabled
+		}
+		return s.note(ctx, tx, e)
+	})
 }

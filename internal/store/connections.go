@@ -6,28 +6,35 @@ import (
 	"time"
 
 	"github.com/celonis-connector/connector/connections"
+	"github.com/celonis-connector/connector/internal/audit"
 	"github.com/celonis-connector/connector/internal/fault"
 )
 
 const connectionColumns = `c.id, c.workspace, c.revision, c.name, c.api_type, c.domain, c.auth_type, c.pool_id, c.status,
-	c.last_test, c.created_at, c.updated_at`
+	c.last_test, c.http, c.created_at, c.updated_at, o.oauth_client_id, o.grant_type, o.scopes, COALESCE(g.granted_at, 0),
+	c.refusals, c.next_probe_at, c.online_at`
 
 // selectConnections gives a row for each secret of a connection, and one for a connection without; joinSecrets makes
 // them one again. source is connections or a part of it.
 func selectConnections(source string) string {
-	return `SELECT ` + connectionColumns + `, s.field, s.envelope, COALESCE(s.updated_at, 0) FROM ` + source + ` c
+	return `SELECT ` + connectionColumns + `, s.field, s.envelope, COALESCE(s.updated_at, 0), COALESCE(s.ref, '') FROM ` + source + ` c
+		LEFT JOIN connection_oauth o ON o.workspace = c.workspace AND o.connection_id = c.id
+		LEFT JOIN oauth_grants g ON g.workspace = c.workspace AND g.connection_id = c.id
 		LEFT JOIN connection_secrets s ON s.workspace = c.workspace AND s.connection_id = c.id`
 }
 
 func scanConnection(r row) (connections.Connection, error) {
 	var c connections.Connection
-	var field, envelope sql.NullString
+	var field, envelope, oauthClient, grant sql.NullString
+	var ref string
 	var sealedAt time.Time
 	err := r.Scan(&c.ID, &c.Workspace, &c.Revision, &c.Name, &c.APIType, &c.Domain, &c.AuthType, &c.PoolID, &c.Status,
-		document{&c.LastTest}, moment{&c.CreatedAt}, moment{&c.UpdatedAt}, &field, &envelope, moment{&sealedAt})
+		document{&c.LastTest}, document{&c.HTTP}, moment{&c.CreatedAt}, moment{&c.UpdatedAt}, &oauthClient, &grant, document{&c.Scopes},
+		moment{&c.AuthorizedAt}, &c.Refusals, moment{&c.NextProbeAt}, moment{&c.OnlineAt}, &field, &envelope, moment{&sealedAt}, &ref)
+	c.OAuthClientID, c.Grant = oauthClient.String, connections.Grant(grant.String)
 	if field.Valid {
 		c.Secrets = map[connections.SecretField]connections.SealedSecret{
-			connections.SecretField(field.String): {Envelope: envelope.String, UpdatedAt: sealedAt},
+			connections.SecretField(field.String): {Envelope: envelope.String, Ref: ref, UpdatedAt: sealedAt},
 		}
 	}
 	return c, err
@@ -55,15 +62,27 @@ func (s *Store) CreateConnection(ctx context.Context, c *connections.Connection)
 	if err != nil {
 		return err
 	}
+	settings, err := optionalText(c.HTTP)
+	if err != nil {
+		return err
+	}
 	return s.inTx(ctx, func(tx *sql.Tx) error {
 		_, err := exec(ctx, tx, q(`INSERT INTO connections (workspace, id, revision, name, name_key, api_type, domain,
-			auth_type, pool_id, status, last_test, created_at, updated_at) VALUES `+placeholders(1, 13),
+			auth_type, pool_id, status, last_test, created_at, updated_at, http, refusals, next_probe_at,
+			online_at) VALUES `+placeholders(1, 17),
 			c.Workspace, c.ID, c.Revision, c.Name, nameKey(c.Name), c.APIType, c.Domain,
-			c.AuthType, c.PoolID, c.Status, lastTest, micros(c.CreatedAt), micros(c.UpdatedAt)))
+			c.AuthType, c.PoolID, c.Status, lastTest, micros(c.CreatedAt), micros(c.UpdatedAt), settings,
+			c.Refusals, micros(c.NextProbeAt), micros(c.OnlineAt)))
 		if err != nil {
 			return s.connectionFault(err, c)
 		}
-		return insertSecrets(ctx, tx, c)
+		if err := s.saveConnectionOAuth(ctx, tx, c); err != nil {
+			return err
+		}
+		if err := insertSecrets(ctx, tx, c); err != nil {
+			return err
+		}
+		return s.note(ctx, tx, connectionEvent(audit.Created, c))
 	})
 }
 
@@ -80,8 +99,8 @@ func testText(t *connections.TestResult) (any, error) {
 func insertSecrets(ctx context.Context, tx *sql.Tx, c *connections.Connection) error {
 	for field, sealed := range c.Secrets {
 		_, err := exec(ctx, tx, q(`INSERT INTO connection_secrets (workspace, connection_id, field, key_id, envelope,
-			updated_at) VALUES `+placeholders(1, 6),
-			c.Workspace, c.ID, field, keyOf(sealed.Envelope), sealed.Envelope, micros(sealed.UpdatedAt)))
+			updated_at, ref) VALUES `+placeholders(1, 7),
+			c.Workspace, c.ID, field, keyOf(sealed.Envelope), sealed.Envelope, micros(sealed.UpdatedAt), sealed.Ref))
 		if err != nil {
 			return err
 		}
@@ -140,23 +159,41 @@ func (s *Store) UpdateConnection(ctx context.Context, c *connections.Connection)
 	if err != nil {
 		return err
 	}
+	settings, err := optionalText(c.HTTP)
+	if err != nil {
+		return err
+	}
 	return s.inTx(ctx, func(tx *sql.Tx) error {
+		if err := dropStaleGrant(ctx, tx, c); err != nil {
+			return err
+		}
+		was, err := s.currentConnection(ctx, tx, c.Workspace, c.ID)
+		if err != nil {
+			return err
+		}
 		n, err := exec(ctx, tx, q(`UPDATE connections SET revision = $3, name = $4, name_key = $5, api_type = $6, domain = $7,
-			auth_type = $8, pool_id = $9, status = $10, last_test = $11, updated_at = $12
+			auth_type = $8, pool_id = $9, status = $10, last_test = $11, updated_at = $12, http = $14,
+			refusals = $15, next_probe_at = $16, online_at = $17
 			WHERE workspace = $1 AND id = $2 AND revision = $13`,
 			c.Workspace, c.ID, c.Revision, c.Name, nameKey(c.Name), c.APIType, c.Domain,
-			c.AuthType, c.PoolID, c.Status, lastTest, micros(c.UpdatedAt), c.Revision-1))
+			c.AuthType, c.PoolID, c.Status, lastTest, micros(c.UpdatedAt), c.Revision-1, settings,
+			c.Refusals, micros(c.NextProbeAt), micros(c.OnlineAt)))
 		if err != nil {
 			return s.connectionFault(err, c)
 		}
 		if n == 0 {
 			return missedConnection(ctx, tx, c.Workspace, c.ID)
 		}
-		_, err = exec(ctx, tx, q("DELETE FROM connection_secrets WHERE workspace = $1 AND connection_id = $2", c.Workspace, c.ID))
-		if err != nil {
+		if err := s.saveConnectionOAuth(ctx, tx, c); err != nil {
 			return err
 		}
-		return insertSecrets(ctx, tx, c)
+		if err := deleteOf(ctx, tx, c.Workspace, c.ID, "connection_secrets"); err != nil {
+			return err
+		}
+		if err := insertSecrets(ctx, tx, c); err != nil {
+			return err
+		}
+		return s.noteConnectionUpdate(ctx, tx, was, c)
 	})
 }
 
@@ -185,7 +222,11 @@ func (s *Store) DeleteConnection(ctx context.Context, workspace, id string, revi
 		if !found {
 			return missedConnection(ctx, tx, workspace, id)
 		}
-		_, err = exec(ctx, tx, q("DELETE FROM connection_secrets WHERE workspace = $1 AND connection_id = $2", workspace, id))
+		was, err := s.currentConnection(ctx, tx, workspace, id)
+		if err != nil {
+			return err
+		}
+		err = deleteOf(ctx, tx, workspace, id, "connection_secrets", "connection_oauth", "oauth_grants", "oauth_states")
 		if err != nil {
 			return err
 		}
@@ -193,27 +234,11 @@ func (s *Store) DeleteConnection(ctx context.Context, workspace, id string, revi
 		if s.is(err, orphan) {
 			return fault.Wrap(err, fault.ConnectionInUse, "connection %q is used by a flow", id)
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return s.note(ctx, tx, connectionEvent(audit.Deleted, was))
 	})
-}
-
-// SaveConnectionTest implements connections.Repository. A result for an older revision is dropped without a fault.
-func (s *Store) SaveConnectionTest(ctx context.Context, c *connections.Connection) (err error) {
-	defer s.explain(&err, "SaveConnectionTest")
-	lastTest, err := testText(c.LastTest)
-	if err != nil {
-		return err
-	}
-	n, err := exec(ctx, s.write, q(`UPDATE connections SET status = $4, last_test = $5
-		WHERE workspace = $1 AND id = $2 AND revision = $3`, c.Workspace, c.ID, c.Revision, c.Status, lastTest))
-	if err != nil || n > 0 {
-		return err
-	}
-	found, err := exists(ctx, s.read, q("SELECT 1 FROM connections WHERE workspace = $1 AND id = $2", c.Workspace, c.ID))
-	if err == nil && !found {
-		return noConnection(c.ID)
-	}
-	return err
 }
 
 // ConnectionUsers implements connections.Repository; the flows come in order of creation.

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 
 	"github.com/celonis-connector/connector/flows"
+	"github.com/celonis-connector/connector/internal/audit"
 	"github.com/celonis-connector/connector/internal/fault"
 )
 
@@ -32,8 +33,16 @@ func (s *Store) CreateFlow(ctx context.Context, f *flows.Flow) (err error) {
 		if err != nil {
 			return s.flowFault(err, f)
 		}
-		return insertRevision(ctx, tx, f, spec)
+		if err := insertRevision(ctx, tx, f, spec); err != nil {
+			return err
+		}
+		return s.note(ctx, tx, flowEvent(audit.Created, f))
 	})
+}
+
+// currentFlow reads a flow in a transaction and holds its row.
+func (s *Store) currentFlow(ctx context.Context, tx *sql.Tx, workspace, id string) (*flows.Flow, error) {
+	return one(ctx, tx, scanFlow, q(selectFlow+" WHERE workspace = $1 AND id = $2"+s.dialect.lockParent, workspace, id), noFlow(id))
 }
 
 func insertRevision(ctx context.Context, tx *sql.Tx, f *flows.Flow, spec string) error {
@@ -89,6 +98,10 @@ func (s *Store) UpdateFlow(ctx context.Context, f *flows.Flow) (err error) {
 		return err
 	}
 	return s.inTx(ctx, func(tx *sql.Tx) error {
+		was, err := s.currentFlow(ctx, tx, f.Workspace, f.ID)
+		if err != nil {
+			return err
+		}
 		n, err := exec(ctx, tx, q(`UPDATE flows SET revision = $3, enabled = $4, name = $5, name_key = $6, connection_id = $7,
 			spec = $8, updated_at = $9 WHERE workspace = $1 AND id = $2 AND revision = $10`,
 			f.Workspace, f.ID, f.Revision, f.Enabled, f.Name, nameKey(f.Name), orNull(f.Import.ConnectionID),
@@ -99,7 +112,10 @@ func (s *Store) UpdateFlow(ctx context.Context, f *flows.Flow) (err error) {
 		if n == 0 {
 			return missedFlow(ctx, tx, f.Workspace, f.ID)
 		}
-		return insertRevision(ctx, tx, f, spec)
+		if err := insertRevision(ctx, tx, f, spec); err != nil {
+			return err
+		}
+		return s.noteFlowUpdate(ctx, tx, was, f)
 	})
 }
 
@@ -135,7 +151,14 @@ func (s *Store) DeleteFlow(ctx context.Context, workspace, id string, revision i
 		if busy {
 			return fault.New(fault.FlowInUse, "flow %q has a run that has not ended", id)
 		}
-		return deleteFlow(ctx, tx, workspace, id)
+		was, err := s.currentFlow(ctx, tx, workspace, id)
+		if err != nil {
+			return err
+		}
+		if err := deleteFlow(ctx, tx, workspace, id); err != nil {
+			return err
+		}
+		return s.note(ctx, tx, flowEvent(audit.Deleted, was))
 	})
 }
 

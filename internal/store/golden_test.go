@@ -84,6 +84,7 @@ func goldenForms(t *testing.T, s *store.Store) map[string]form {
 			Import: flows.Import{Type: flows.ImportDataPush, ConnectionID: "c0ffee", Table: "T", Mode: flows.Delta,
 				Keys: []string{"A"}, DataConnectionID: "dc", FileType: flows.CSVChunks},
 			MaxErrors: &flows.Threshold{Percent: 2.5}}),
+		"http_settings.json": httpForm(t, s),
 		"test_result.json": testForm(t, s, connections.TestResult{LatencyMs: 12, At: now, Steps: []connections.Step{
 			{Step: "dns", OK: true}, {Step: "auth", Code: fault.CelonisUnauthorized, Detail: "refused", Hint: "make a new key"}}}),
 		"client_scopes.json": scopesForm(t, s, []access.Scope{access.ConnectionsRead, access.FlowsRun}),
@@ -138,6 +139,26 @@ func testForm(t *testing.T, s *store.Store, want connections.TestResult) form {
 		return *c.LastTest
 	}
 	return form{"connections", "last_test", write, read, want}
+}
+
+func httpForm(t *testing.T, s *store.Store) form {
+	seconds, calls, none, rate := 30, 2, 0, 0.5
+	want := connections.HTTPSettings{
+		Headers:        []connections.Header{{Name: "X-Route", Value: "eu"}},
+		TimeoutSeconds: &seconds, Concurrency: &calls, RequestsPerSecond: &rate, Retries: &none,
+	}
+	write := func() string {
+		c := draftConnection(t)
+		c.HTTP = &want
+		require.NoError(t, s.CreateConnection(t.Context(), c))
+		return c.ID
+	}
+	read := func(id string) any {
+		c, err := s.Connection(t.Context(), workspace, id)
+		require.NoError(t, err)
+		return *c.HTTP
+	}
+	return form{"connections", "http", write, read, want}
 }
 
 func scopesForm(t *testing.T, s *store.Store, want []access.Scope) form {

@@ -29,6 +29,9 @@ func (s *Store) AddRecords(ctx context.Context, b *flows.RecordBatch, run *flows
 		if taker, err = s.queuedRun(ctx, tx, b, run); err != nil {
 			return err
 		}
+		if taker, err = gather(ctx, tx, taker.ID, b); err != nil {
+			return err
+		}
 		_, err = exec(ctx, tx, q(`INSERT INTO record_batches (workspace, id, flow_id, records, data, created_at) VALUES `+
 			placeholders(1, 6), b.Workspace, b.ID, b.FlowID, b.Records, notNil(b.Data), micros(b.CreatedAt)))
 		return err
@@ -39,10 +42,12 @@ func (s *Store) AddRecords(ctx context.Context, b *flows.RecordBatch, run *flows
 	return taker, nil
 }
 
-// queuedRun holds the flow's run that waits for its first claim, or inserts the one given.
+// queuedRun holds the flow's run that is queued for its first claim, or that
+// waits for whatever without having chosen its batches, or inserts the one given.
 func (s *Store) queuedRun(ctx context.Context, tx *sql.Tx, b *flows.RecordBatch, run *flows.Run) (*flows.Run, error) {
 	waiting, found, err := first(ctx, tx, scanRun, q("SELECT "+runColumns+` FROM runs WHERE workspace = $1 AND flow_id = $2
-		AND `+live+` AND state = 'queued' AND fence = 0 ORDER BY id LIMIT 1`+s.dialect.lockRow, b.Workspace, b.FlowID))
+		AND `+live+` AND ((state = 'queued' AND fence = 0) OR (state = 'waiting' AND NOT has_batches))
+		ORDER BY state, id LIMIT 1`+s.dialect.lockRow, b.Workspace, b.FlowID))
 	if err != nil {
 		return nil, err
 	}

@@ -21,7 +21,7 @@ func lost(t flows.Token) *fault.Error {
 const claimRun = `UPDATE runs SET
 	failures = failures + CASE WHEN state = 'running' THEN 1 ELSE 0 END,
 	state = 'running', fence = fence + 1, attempt = attempt + 1,
-	worker = $2, lease_until = $4, resume_at = 0, queued_at = 0, error = NULL,
+	worker = $2, lease_until = $4, resume_at = 0, waits_for = '', queued_at = 0, error = NULL,
 	started_at = CASE WHEN started_at = 0 THEN $3 ELSE started_at END, updated_at = $3
 	WHERE id = $1 AND (state = 'queued' OR (state = 'waiting' AND resume_at <= $3)
 		OR (state = 'running' AND lease_until <= $3))
@@ -98,6 +98,7 @@ const settleRun = `UPDATE runs SET
 	attempt = attempt - $8, failures = failures + $9,
 	records_read = COALESCE($10, records_read), records_filtered = COALESCE($11, records_filtered),
 	records_pushed = COALESCE($12, records_pushed), records_errored = COALESCE($13, records_errored),
+	waits_for = CASE WHEN cancel_requested THEN '' ELSE $14 END,
 	lease_until = 0, queued_at = 0, updated_at = $7
 	WHERE ` + held + ` RETURNING state`
 
@@ -110,11 +111,15 @@ func (s *Store) SettleRun(ctx context.Context, t flows.Token, e flows.Settlement
 	if e.State == flows.Running || !flows.MayMove(flows.Running, e.State) {
 		return fault.New(fault.RunStateConflict, "an attempt cannot end as %q", e.State)
 	}
-	settle, err := settlement(t, e)
-	if err != nil {
-		return err
-	}
 	return s.inTx(ctx, func(tx *sql.Tx) error {
+		e, err := s.awaited(ctx, tx, t, e)
+		if err != nil {
+			return err
+		}
+		settle, err := settlement(t, e)
+		if err != nil {
+			return err
+		}
 		state, err := one(ctx, tx, scanText, settle, lost(t))
 		if err != nil {
 			return err
@@ -123,10 +128,35 @@ func (s *Store) SettleRun(ctx context.Context, t flows.Token, e flows.Settlement
 		case flows.Succeeded:
 			_, err = exec(ctx, tx, q("DELETE FROM record_batches WHERE run_id = $1", t.RunID))
 		case flows.Failed, flows.Canceled:
-			err = releaseBatches(ctx, tx, t.RunID)
+			err = endWithoutPush(ctx, tx, t.RunID)
 		}
 		return err
 	})
+}
+
+// endWithoutPush closes a run that did not succeed. Where nothing of it is
+// visible its posted records wait for another run, and its ledger counts only
+// the records that went to the error store; where the rows are in the table
+// all the same, records and ledger stand as its last checkpoint says.
+func endWithoutPush(ctx context.Context, tx *sql.Tx, runID string) error {
+	scan := func(r row) (c flows.Checkpoint, err error) { return c, r.Scan(document{&c}) }
+	c, err := one(ctx, tx, scan, q("SELECT checkpoint FROM runs WHERE id = $1", runID), noRun(runID))
+	switch {
+	case err != nil:
+		return err
+	case c.Committed:
+		_, err = exec(ctx, tx, q("DELETE FROM record_batches WHERE run_id = $1", runID))
+		return err
+	case c.Visible:
+		return releaseBatches(ctx, tx, runID)
+	}
+	_, err = exec(ctx, tx, q(`UPDATE runs SET records_filtered = 0, records_pushed = 0,
+		records_read = (SELECT COUNT(*) FROM record_errors WHERE run_id = $1),
+		records_errored = (SELECT COUNT(*) FROM record_errors WHERE run_id = $1) WHERE id = $1`, runID))
+	if err != nil {
+		return err
+	}
+	return releaseBatches(ctx, tx, runID)
 }
 
 func settlement(t flows.Token, e flows.Settlement) (query, error) {
@@ -148,7 +178,7 @@ func settlement(t flows.Token, e flows.Settlement) (query, error) {
 		counters = []any{l.Read, l.Filtered, l.Pushed, l.Errored}
 	}
 	return q(settleRun, slices.Concat([]any{t.Workspace, t.RunID, t.Fence, e.State, runError, micros(resumeAt), micros(e.Now),
-		count(!e.CountAttempt), count(e.CountFailure)}, counters)...), nil
+		count(!e.CountAttempt), count(e.CountFailure)}, counters, []any{e.WaitsFor})...), nil
 }
 
 func count(yes bool) int64 {

@@ -17,6 +17,7 @@ type Metrics struct {
 
 	httpRequests *prometheus.HistogramVec
 	runs         *prometheus.CounterVec
+	waits        *prometheus.CounterVec
 	runSeconds   *prometheus.HistogramVec
 	pickup       prometheus.Histogram
 	records      *prometheus.CounterVec
@@ -34,6 +35,7 @@ func NewMetrics() *Metrics {
 		registry:     prometheus.NewRegistry(),
 		httpRequests: histogram("http_request_seconds", "Requests to the API, by method, route and status.", prometheus.DefBuckets, "method", "route", "status"),
 		runs:         counter("runs_settled_total", "Attempts of runs that ended, by the state they ended in.", "state"),
+		waits:        counter("run_waits_total", "Attempts that ended with the run waiting, by the code of the reason.", "code"),
 		runSeconds:   histogram("run_seconds", "Duration of attempts, by the state they ended in.", []float64{.1, .5, 1, 5, 15, 60, 300, 900, 3600, 14400}, "state"),
 		pickup: prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Name: "run_pickup_seconds",
 			Help: "Time from the push of a run to its start.", Buckets: []float64{.0005, .001, .002, .005, .01, .02, .05, .1, .5, 1, 5, 30, 300}}),
@@ -47,7 +49,7 @@ func NewMetrics() *Metrics {
 		running: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: "runs_running",
 			Help: "Runs that this process works on."}),
 	}
-	m.registry.MustRegister(m.httpRequests, m.runs, m.runSeconds, m.pickup, m.records, m.bytes, m.chunks, m.celonis, m.queue, m.running,
+	m.registry.MustRegister(m.httpRequests, m.runs, m.waits, m.runSeconds, m.pickup, m.records, m.bytes, m.chunks, m.celonis, m.queue, m.running,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -90,6 +92,9 @@ func (m *Metrics) RunSettled(state string, took time.Duration) {
 	m.runs.WithLabelValues(state).Inc()
 	m.runSeconds.WithLabelValues(state).Observe(took.Seconds())
 }
+
+// RunWaits counts a run that waits, by the code of the reason: celonis.budget_spent, connection.offline and so on.
+func (m *Metrics) RunWaits(code string) { m.waits.WithLabelValues(code).Inc() }
 
 // Records adds to what runs read, filtered, pushed and errored.
 func (m *Metrics) Records(read, filtered, pushed, errored int64) {

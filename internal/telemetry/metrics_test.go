@@ -20,6 +20,7 @@ func TestMetrics(t *testing.T) {
 	m.RunStarted(4 * time.Millisecond)
 	m.RunStarted(-1)
 	m.RunSettled("succeeded", time.Minute)
+	m.RunWaits("celonis.budget_spent")
 	m.Records(10, 1, 8, 1)
 	m.Records(5, 0, 5, 0)
 	m.ChunkUploaded(true, 1000, time.Second)
@@ -37,6 +38,7 @@ func TestMetrics(t *testing.T) {
 		`connector_runs_running 1`,
 		`connector_run_pickup_seconds_count 1`,
 		`connector_runs_settled_total{state="succeeded"} 1`,
+		`connector_run_waits_total{code="celonis.budget_spent"} 1`,
 		`connector_run_seconds_sum{state="succeeded"} 60`,
 		`connector_records_total{outcome="read"} 15`,
 		`connector_records_total{outcome="pushed"} 13`,

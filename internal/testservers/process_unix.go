@@ -13,12 +13,20 @@ import (
 )
 
 // keeper runs a server and waits on its own standard input: each line names a
-// signal to pass on, and the end of the input ends the server and removes its
+// signal to pass on or says START, and the end of the input ends the server and removes its
 // folder. The kernel closes the pipe whatever way the test process dies.
 const keeper = `
 "$@" </dev/null >>"$KEEPER_LOG" 2>&1 &
 pid=$!
-while read -r sig; do kill -s "$sig" "$pid" 2>/dev/null; done
+while read -r sig; do
+	if [ "$sig" = START ]; then
+		wait "$pid"
+		"$@" </dev/null >>"$KEEPER_LOG" 2>&1 &
+		pid=$!
+	else
+		kill -s "$sig" "$pid" 2>/dev/null
+	fi
+done
 kill -s CONT "$pid" 2>/dev/null
 kill -s "$KEEPER_END" "$pid" 2>/dev/null
 wait "$pid"

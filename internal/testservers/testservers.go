@@ -25,6 +25,9 @@ const (
 	pollEvery    = 10 * time.Millisecond
 )
 
+// startAgain tells a server's keeper to start it again once it has ended.
+const startAgain = "START"
+
 // missing ends the test because a server binary is not installed.
 func missing(t testing.TB, binary, install string) {
 	t.Helper()

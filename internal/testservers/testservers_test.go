@@ -140,3 +140,22 @@ func connects(ctx context.Context, dsn string) error {
 	}
 	return c.Close(ctx)
 }
+
+func TestPostgreSQLServerDiesAndComesBack(t *testing.T) {
+	t.Parallel()
+	s := testservers.NewPostgreSQLServer(t)
+	c, err := pgx.Connect(t.Context(), s.DSN())
+	require.NoError(t, err)
+	_, err = c.Exec(t.Context(), "CREATE TABLE kept (n int); INSERT INTO kept VALUES (1)")
+	require.NoError(t, err)
+	s.Kill()
+	require.Error(t, connects(t.Context(), s.DSN()))
+	require.Error(t, c.Ping(t.Context()))
+	s.Restart()
+	c, err = pgx.Connect(t.Context(), s.DSN())
+	require.NoError(t, err)
+	defer c.Close(t.Context())
+	var n int
+	require.NoError(t, c.QueryRow(t.Context(), "SELECT n FROM kept").Scan(&n))
+	require.Equal(t, 1, n)
+}

@@ -31,7 +31,7 @@ func (w *Worker) Do(ctx context.Context, r *flows.Run, extend func(context.Conte
 	beating := make(chan struct{})
 	go func() { defer close(beating); w.heartbeat(actx, r, cancel, extend) }()
 
-	ledger, err := w.attempt(actx, r, &h.progress)
+	ledger, err := w.attempt(actx, r, h)
 	if cause := context.Cause(actx); cause != nil && isStop(cause) && err != nil {
 		err = cause
 	}
@@ -39,6 +39,9 @@ func (w *Worker) Do(ctx context.Context, r *flows.Run, extend func(context.Conte
 	<-beating
 
 	s := w.settlement(r, ledger, err)
+	if fault.Has(err, fault.ConnectionOffline) {
+		s.WaitsFor = h.connection
+	}
 	if s.State == "" {
 		log.WarnContext(ctx, "run was taken over by another worker")
 		return s
@@ -68,8 +71,8 @@ func (w *Worker) release(id string) {
 	delete(w.running, id)
 }
 
-// attempt lets the engine do the run; a panic becomes a fault.
-func (w *Worker) attempt(ctx context.Context, r *flows.Run, progress *engine.Progress) (ledger flows.Ledger, err error) {
+// attempt does a run whose connection may be used; a panic becomes a fault.
+func (w *Worker) attempt(ctx context.Context, r *flows.Run, h *held) (ledger flows.Ledger, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fault.Wrap(fmt.Errorf("%v\n%s", p, debug.Stack()), fault.RunPanic, "the run broke on an unforeseen record or answer")
@@ -88,6 +91,25 @@ func (w *Worker) attempt(ctx context.Context, r *flows.Run, progress *engine.Pro
 	if err != nil {
 		return flows.Ledger{}, err
 	}
+	h.connection = f.Import.ConnectionID
+	revision, err := w.Gate.Pass(ctx, r.Workspace, h.connection)
+	if err != nil {
+		return flows.Ledger{}, err
+	}
+	heard := func(err error) error { return w.Gate.Refused(ctx, r.Workspace, h.connection, revision, err) }
+	return w.deliver(ctx, attempted{r, f, &h.progress}, heard)
+}
+
+// attempted is what an attempt is made of.
+type attempted struct {
+	run      *flows.Run
+	flow     *flows.Flow
+	progress *engine.Progress
+}
+
+// deliver lets the engine do the run. heard tells the connection's gate how it ended.
+func (w *Worker) deliver(ctx context.Context, a attempted, heard func(error) error) (flows.Ledger, error) {
+	r, f := a.run, a.flow
 	source, err := w.Endpoints.Source(f, r.Token())
 	if err != nil {
 		return flows.Ledger{}, err
@@ -97,10 +119,11 @@ func (w *Worker) attempt(ctx context.Context, r *flows.Run, progress *engine.Pro
 		return flows.Ledger{}, err
 	}
 	j := &tokenJournal{store: w.Store, token: r.Token(), jobID: r.Checkpoint.PushJobID, submitted: r.Checkpoint.Submitted}
-	ledger, err = w.Engine.Run(ctx, engine.Job{
-		Source: source, Sink: sink, Journal: j, Rules: f.Mapping, Keys: f.Import.Keys,
-		MaxErrors: *f.MaxErrors, Checkpoint: r.Checkpoint, Progress: progress,
+	ledger, err := w.Engine.Run(ctx, engine.Job{
+		Source: source, Sink: sink, Journal: j, Rules: f.Mapping, Policy: f.Policy(), Keys: f.Import.Keys,
+		MaxErrors: *f.MaxErrors, Checkpoint: r.Checkpoint, Progress: a.progress,
 	})
+	err = heard(err)
 	if err != nil && j.jobID != "" && !j.submitted && w.isOver(ctx, r, err) {
 		w.drop(ctx, r, sink, j.jobID)
 	}
@@ -173,9 +196,9 @@ func (w *Worker) heartbeat(ctx context.Context, r *flows.Run, cancel context.Can
 
 // settlement turns an attempt's end into the row's.
 func (w *Worker) settlement(r *flows.Run, ledger flows.Ledger, err error) flows.Settlement {
-	s := flows.Settlement{Now: w.Now(), Ledger: &ledger, CountAttempt: true}
+	s := flows.Settlement{Now: w.Now(), CountAttempt: true}
 	if err == nil {
-		s.State = flows.Succeeded
+		s.State, s.Ledger = flows.Succeeded, &ledger
 		return s
 	}
 	switch fault.CodeOf(err) {
@@ -184,7 +207,7 @@ func (w *Worker) settlement(r *flows.Run, ledger flows.Ledger, err error) flows.
 	case fault.RunReleased:
 		return flows.Settlement{State: flows.Queued, Now: s.Now}
 	}
-	s.Error, s.Ledger = flows.RunErrorOf(err), &flows.Ledger{}
+	s.Error = flows.RunErrorOf(err)
 	if fault.Has(err, fault.RunCanceled) {
 		s.State = flows.Canceled
 		return s

@@ -44,6 +44,15 @@ type Endpoints interface {
 	Sink(ctx context.Context, f *flows.Flow) (engine.Sink, error)
 }
 
+// Gate lets runs use connections, and hears how Celonis took them.
+type Gate interface {
+	// Pass gives the revision of a connection that a run may use; fault ConnectionOffline while none may.
+	Pass(ctx context.Context, workspace, connectionID string) (revision int64, err error)
+	// Refused hears the fault of a run that used the connection at a revision and gives the one that the run ends with:
+	// ConnectionOffline when Celonis does not let the connection in any more.
+	Refused(ctx context.Context, workspace, connectionID string, revision int64, err error) error
+}
+
 // Observer hears of runs; the metrics do. It must not block.
 type Observer interface {
 	RunStarted(r *flows.Run)
@@ -56,6 +65,7 @@ type Deps struct {
 	Store     Store
 	Queue     Queue
 	Endpoints Endpoints
+	Gate      Gate
 	Engine    *engine.Engine
 	Observer  Observer
 	Log       *slog.Logger
@@ -80,6 +90,8 @@ type Worker struct {
 type held struct {
 	cancel   context.CancelCauseFunc
 	progress engine.Progress
+	// connection is the one that the run uses, once that is known.
+	connection string
 }
 
 // New makes a Worker; every member of d is needed.

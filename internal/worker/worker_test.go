@@ -32,7 +32,8 @@ func TestHowAnAttemptEnds(t *testing.T) {
 		code     fault.Code
 	}{
 		"ok":                     {state: flows.Succeeded, counted: true},
-		"never":                  {commit: fault.New(fault.CelonisUnauthorized, "no"), state: flows.Failed, counted: true, code: fault.CelonisUnauthorized},
+		"never":                  {commit: fault.New(fault.CelonisJobFailed, "no"), state: flows.Failed, counted: true, code: fault.CelonisJobFailed},
+		"refused by Celonis":     {commit: fault.New(fault.CelonisUnauthorized, "no"), state: flows.Waiting, code: fault.ConnectionOffline},
 		"later":                  {commit: fault.New(fault.CelonisServer, "500"), state: flows.Waiting, counted: true, failure: true, code: fault.CelonisServer},
 		"a stranger":             {commit: errors.New("odd"), state: flows.Waiting, counted: true, failure: true, code: fault.Internal},
 		"later, once too often":  {commit: fault.New(fault.CelonisServer, "500"), failures: flows.MaxFailures - 1, state: flows.Failed, counted: true, failure: true, code: fault.CelonisServer},
@@ -62,9 +63,8 @@ func TestHowAnAttemptEnds(t *testing.T) {
 			if !c.resumeAt.IsZero() {
 				require.Equal(t, c.resumeAt, s.ResumeAt)
 			}
-			if s.State == flows.Failed {
-				require.True(t, s.Ledger.Balanced())
-				require.Zero(t, s.Ledger.Pushed, "nothing of a failed run is visible")
+			if s.State != flows.Succeeded {
+				require.Nil(t, s.Ledger, "nothing of it is visible")
 			}
 		})
 	}
@@ -77,6 +77,25 @@ func TestAFailedRunDropsItsUnusedPushJob(t *testing.T) {
 	s := b.worker.Do(t.Context(), b.run, noLease)
 	require.Equal(t, flows.Failed, s.State)
 	require.Equal(t, []string{"job"}, b.sink.aborted())
+}
+
+func TestARunWaitsForItsConnection(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.sink.put = fault.New(fault.CelonisUnauthorized, "no")
+	s := b.worker.Do(t.Context(), b.run, noLease)
+	require.Equal(t, "connection", s.WaitsFor)
+	require.False(t, s.CountAttempt)
+	require.Empty(t, b.sink.aborted(), "the run goes on with its push job")
+
+	resumeAt := b.now().Add(time.Hour)
+	b.gate.heard, b.gate.closed = nil, fault.New(fault.ConnectionOffline, "offline").WithResumeAt(resumeAt)
+	s = b.worker.Do(t.Context(), b.run, noLease)
+	require.Equal(t, flows.Waiting, s.State)
+	require.Equal(t, "connection", s.WaitsFor)
+	require.Equal(t, resumeAt, s.ResumeAt)
+	require.False(t, s.CountAttempt)
+	require.Empty(t, b.gate.heard, "nothing was sent")
 }
 
 func TestARunThatWillGoOnKeepsItsPushJob(t *testing.T) {
@@ -199,6 +218,7 @@ type bundle struct {
 	store  *fakeStore
 	queue  *fakeQueue
 	sink   *fakeSink
+	gate   *fakeGate
 	run    *flows.Run
 	now    func() time.Time
 }
@@ -211,12 +231,13 @@ func setup(t *testing.T) *bundle {
 		store: &fakeStore{settling: make(chan flows.Settlement, 10)},
 		queue: &fakeQueue{offer: make(chan string), cancels: make(chan string), acts: make(chan string, 10)},
 		sink:  &fakeSink{},
+		gate:  &fakeGate{},
 		now:   time.Now,
 	}
 	b.run = &flows.Run{ID: "run", Workspace: "w", FlowID: "flow", FlowRevision: 1, State: flows.Running, Fence: 1, Attempt: 1, LeaseUntil: b.now().Add(time.Minute)}
 	b.store.run = b.run
 	b.worker = worker.New(worker.Deps{
-		Store: b.store, Queue: b.queue, Endpoints: b, Engine: engine.New(engine.Options{}), Observer: deaf{},
+		Store: b.store, Queue: b.queue, Endpoints: b, Gate: b.gate, Engine: engine.New(engine.Options{}), Observer: deaf{},
 		Log: slog.New(slog.DiscardHandler), Now: b.now, Name: "test", Slots: 1, Lease: 80 * time.Millisecond,
 	})
 	return b
@@ -253,7 +274,7 @@ type fakeStore struct {
 }
 
 func (s *fakeStore) FlowRevision(context.Context, string, string, int64) (*flows.Flow, error) {
-	return &flows.Flow{Spec: flows.Spec{MaxErrors: &flows.Threshold{}}}, nil
+	return &flows.Flow{Spec: flows.Spec{Import: flows.Import{ConnectionID: "connection"}, MaxErrors: &flows.Threshold{}}}, nil
 }
 func (s *fakeStore) ClaimRun(context.Context, string, flows.Claim) (*flows.Run, error) {
 	return s.run, s.claimErr
@@ -310,6 +331,21 @@ func (l fakeLease) RunID() string                { return l.id }
 func (l fakeLease) Extend(context.Context) error { return nil }
 func (l fakeLease) Done(context.Context) error   { l.q.acts <- "done " + l.id; return nil }
 func (l fakeLease) Return(context.Context) error { l.q.acts <- "return " + l.id; return nil }
+
+// fakeGate closes when a run tells of a refused key.
+type fakeGate struct {
+	closed error
+	heard  []error
+}
+
+func (g *fakeGate) Pass(context.Context, string, string) (int64, error) { return 7, g.closed }
+func (g *fakeGate) Refused(_ context.Context, _, connection string, revision int64, err error) error {
+	g.heard = append(g.heard, err)
+	if fault.Has(err, fault.CelonisUnauthorized) && connection == "connection" && revision == 7 {
+		return fault.New(fault.ConnectionOffline, "offline")
+	}
+	return err
+}
 
 type fakeSink struct {
 	mu          sync.Mutex

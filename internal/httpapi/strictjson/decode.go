@@ -87,6 +87,10 @@ func (d *decoder) readsItself(n *node, v reflect.Value, pointer string) bool {
 	case json.Unmarshaler:
 		err = reader.UnmarshalJSON(n.bytes())
 	case encoding.TextUnmarshaler:
+		if to, takes := reader.(referrer); takes && n.kind == kindObject {
+			d.reference(n, to, pointer)
+			return true
+		}
 		if n.kind != kindString {
 			d.wrongType(pointer, kindString, n)
 			return true
@@ -103,6 +107,27 @@ func (d *decoder) readsItself(n *node, v reflect.Value, pointer string) bool {
 		d.faults.add(pointer, fault.RequestFieldInvalid, "is not valid")
 	}
 	return true
+}
+
+// referrer is a text that can also be given as {"ref": "..."}.
+type referrer interface{ UnmarshalRef(ref string) error }
+
+// reference reads the object that names where a text is found.
+func (d *decoder) reference(n *node, to referrer, pointer string) {
+	var named struct {
+		Ref string `json:"ref"`
+	}
+	before := len(d.faults)
+	d.object(n, reflect.ValueOf(&named).Elem(), pointer)
+	switch {
+	case len(d.faults) > before:
+	case named.Ref == "":
+		d.faults.add(Pointer(pointer, "ref"), fault.RequestFieldMissing, "must be given")
+	default:
+		if err := to.UnmarshalRef(named.Ref); err != nil {
+			d.faults.add(pointer, fault.RequestFieldInvalid, "is not valid")
+		}
+	}
 }
 
 func (d *decoder) object(n *node, v reflect.Value, pointer string) {

@@ -9,12 +9,22 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// someHTTP is the HTTP view of a connection with every member set.
+func someHTTP() *connections.HTTPSettings {
+	seconds, calls, none, rate := 30, 2, 0, 0.5
+	return &connections.HTTPSettings{
+		Headers:        []connections.Header{{Name: "X-Route", Value: "eu"}, {Name: "x-Trace", Value: "on"}},
+		TimeoutSeconds: &seconds, Concurrency: &calls, RequestsPerSecond: &rate, Retries: &none,
+	}
+}
+
 var connectionTests = map[string]func(*bundle){
 	"RoundTrip": func(b *bundle) {
 		c := b.draft(b.workspace, "Prod pool")
 		c.LastTest = &connections.TestResult{OK: false, LatencyMs: 12, At: b.now,
 			Steps: []connections.Step{{Step: "dns", OK: true}, {Step: "auth", Code: fault.CelonisUnauthorized, Detail: "no", Hint: "key"}}}
-		c.Secrets[connections.APIKey] = connections.SealedSecret{Envelope: "v1.k2.bm9uY2U.YXBp", UpdatedAt: b.now.Add(time.Hour)}
+		c.Secrets[connections.APIKey] = connections.SealedSecret{Envelope: "v1.k2.bm9uY2U.YXBp", Ref: "env:NAME", UpdatedAt: b.now.Add(time.Hour)}
+		c.HTTP = someHTTP()
 		require.NoError(b, b.s.CreateConnection(b.ctx, c))
 		got, err := b.s.Connection(b.ctx, b.workspace, c.ID)
 		require.NoError(b, err)
@@ -77,6 +87,7 @@ var connectionTests = map[string]func(*bundle){
 		c.Revision, c.Name, c.APIType, c.Domain = 2, "after", connections.Intelligence, "other.eu-2.celonis.cloud"
 		c.AuthType, c.PoolID, c.Status, c.UpdatedAt = connections.Token, "", connections.Online, b.now.Add(time.Hour)
 		c.LastTest = &connections.TestResult{OK: true, Steps: []connections.Step{}, At: b.now}
+		c.HTTP = someHTTP()
 		c.Secrets = map[connections.SecretField]connections.SealedSecret{
 			connections.APIKey: {Envelope: "v1.k2.bm9uY2U.YXBp", UpdatedAt: b.now.Add(time.Hour)}}
 		require.NoError(b, b.s.UpdateConnection(b.ctx, c))
@@ -133,7 +144,7 @@ var connectionTests = map[string]func(*bundle){
 		tested := *c
 		tested.Name, tested.Status = "not stored", connections.Offline
 		tested.LastTest = &connections.TestResult{Steps: []connections.Step{{Step: "tls"}}, LatencyMs: 7, At: b.now}
-		require.NoError(b, b.s.SaveConnectionTest(b.ctx, &tested))
+		require.NoError(b, b.saveTest(&tested))
 		got, err := b.s.Connection(b.ctx, b.workspace, c.ID)
 		require.NoError(b, err)
 		c.Status, c.LastTest = tested.Status, tested.LastTest
@@ -142,10 +153,10 @@ var connectionTests = map[string]func(*bundle){
 		c.Revision = 2
 		require.NoError(b, b.s.UpdateConnection(b.ctx, c))
 		tested.Status = connections.Online
-		require.NoError(b, b.s.SaveConnectionTest(b.ctx, &tested), "a result of an older revision")
+		require.NoError(b, b.saveTest(&tested), "a result of an older revision")
 		got, err = b.s.Connection(b.ctx, b.workspace, c.ID)
 		require.NoError(b, err)
 		require.Equal(b, connections.Offline, got.Status)
-		b.fault(fault.ConnectionNotFound, b.s.SaveConnectionTest(b.ctx, b.draft(b.workspace, "unknown")))
+		b.fault(fault.ConnectionNotFound, b.saveTest(b.draft(b.workspace, "unknown")))
 	},
 }

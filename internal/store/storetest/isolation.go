@@ -24,7 +24,7 @@ var isolationTests = map[string]func(*bundle){
 		b.fault(fault.ConnectionNotFound, b.s.UpdateConnection(b.ctx, &foreign))
 		b.fault(fault.ConnectionNotFound, b.s.DeleteConnection(b.ctx, b.other, c.ID, 0))
 		foreign.Revision = 1
-		b.fault(fault.ConnectionNotFound, b.s.SaveConnectionTest(b.ctx, &foreign))
+		b.fault(fault.ConnectionNotFound, b.saveTest(&foreign))
 		list, err := b.s.Connections(b.ctx, b.other, connections.Page{})
 		require.NoError(b, err)
 		require.Empty(b, list)

@@ -27,19 +27,27 @@ func Exercise(t *testing.T, open func(t *testing.T) *store.Store) {
 		tests map[string]func(*bundle)
 	}{
 		{"Connections", false, connectionTests},
+		{"OAuthClients", false, oauthClientTests},
+		{"Grants", false, grantTests},
+		{"Sealed", true, sealedTests},
 		{"Flows", false, flowTests},
 		{"Files", false, fileTests},
 		{"Runs", false, runTests},
 		{"Work", false, workTests},
+		{"Visible", false, visibleTests},
 		{"RecordErrors", false, recordErrorTests},
 		{"Records", false, recordTests},
+		{"Gather", false, gatherTests},
+		{"Budget", false, budgetTests},
 		{"Clients", false, clientTests},
 		{"Idempotency", false, idempotencyTests},
 		{"Isolation", false, isolationTests},
 		{"Faults", false, faultTests},
 		{"Concurrency", false, concurrencyTests},
 		{"Sweep", true, sweepTests},
+		{"Audit", false, auditTests},
 		{"Keyring", true, keyringTests},
+		{"Standing", true, standingTests},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			t.Parallel()

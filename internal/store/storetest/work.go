@@ -116,14 +116,15 @@ var workTests = map[string]func(*bundle){
 		_, err := b.s.AssignRecords(b.ctx, r.Token())
 		require.NoError(b, err)
 		ledger := flows.Ledger{Read: 7, Pushed: 7}
-		require.NoError(b, b.s.SaveCheckpoint(b.ctx, r.Token(), flows.Checkpoint{Ledger: ledger}, nil))
+		bad := []flows.RecordError{{Record: 3, Code: fault.ValueType, Message: "m"}}
+		require.NoError(b, b.s.SaveCheckpoint(b.ctx, r.Token(), flows.Checkpoint{Ledger: ledger}, bad))
 		b.settle(r, flows.Settlement{State: flows.Failed, CountAttempt: true, CountFailure: true, Now: b.now.Add(time.Second),
 			ResumeAt: b.now.Add(time.Hour), Error: &flows.RunError{Code: fault.SourceRead, Message: "a\x00b", Hint: "h"}})
 		got := b.read(r)
 		require.Equal(b, flows.Failed, got.State)
 		require.Equal(b, &flows.RunError{Code: fault.SourceRead, Message: "a\uFFFDb", Hint: "h"}, got.Error)
 		require.Equal(b, []int{1, 1}, []int{got.Attempt, got.Failures})
-		require.Equal(b, ledger, got.Ledger, "nil keeps the last checkpoint's")
+		require.Equal(b, flows.Ledger{Read: 1, Errored: 1}, got.Ledger, "nothing of it is visible but its errors")
 		require.Equal(b, b.now.Add(time.Second), got.FinishedAt)
 		require.True(b, got.ResumeAt.IsZero())
 		ids, err := b.s.AssignRecords(b.ctx, b.claimed(f).Token())
