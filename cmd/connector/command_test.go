@@ -81,15 +81,15 @@ func TestExitCodes(t *testing.T) {
 		code int
 		says []string
 	}{
-		"no command":        {code: exitOK},
-		"help":              {args: []string{"push", "--help"}, code: exitOK},
-		"unknown command":   {args: []string{"pusch"}, code: exitUsage, says: []string{`unknown command "pusch"`}},
-		"unknown flag":      {args: []string{"serve", "--rolle", "api"}, code: exitUsage, says: []string{"--rolle"}},
-		"unknown role":      {args: []string{"serve", "--role", "chef"}, code: exitUsage, says: []string{`unknown role "chef"`, "worker"}},
-		"missing argument":  {args: []string{"push", "--connection", "c", "--table", "t"}, code: exitUsage, says: []string{"accepts 1 arg"}},
-		"missing flag":      {args: []string{"push", "f.csv", "--table", "t"}, code: exitUsage, says: []string{`"connection" not set`}},
-		"too many events":   {args: []string{"demo", "--rows", "50000001"}, code: exitUsage, says: []string{"--rows"}},
-		"name without kind": {args: []string{"push", "orders", "--connection", "c", "--table", "t"}, code: exitConnection, says: []string{`no connection "c"`, "hint"}},
+		"no command":         {code: exitOK},
+		"help":               {args: []string{"push", "--help"}, code: exitOK},
+		"unknown command":    {args: []string{"pusch"}, code: exitUsage, says: []string{`unknown command "pusch"`}},
+		"unknown flag":       {args: []string{"serve", "--rolle", "api"}, code: exitUsage, says: []string{"--rolle"}},
+		"unknown role":       {args: []string{"serve", "--role", "chef"}, code: exitUsage, says: []string{`unknown role "chef"`, "worker"}},
+		"missing argument":   {args: []string{"push", "--connection", "c", "--table", "t"}, code: exitUsage, says: []string{"accepts 1 arg"}},
+		"missing flag":       {args: []string{"push", "f.csv", "--table", "t"}, code: exitUsage, says: []string{`"connection" not set`}},
+		"too many events":    {args: []string{"demo", "--rows", "50000001"}, code: exitUsage, says: []string{"--rows"}},
+		"name without kind":  {args: []string{"push", "orders", "--connection", "c", "--table", "t"}, code: exitConnection, says: []string{`no connection "c"`, "hint"}},
 		"role without Redis": {args: []string{"serve", "--role", "worker"}, code: exitUsage, says: []string{"--role worker", "CONNECTOR_REDIS_URL"}},
 		"no key": {
 			args: []string{"serve"}, env: []string{"CONNECTOR_MASTER_KEYS", ""}, code: exitFailed,

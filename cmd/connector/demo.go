@@ -78,10 +78,10 @@ func demo(ctx context.Context, out, logs io.Writer, o demoOptions) error {
 }
 
 // openStage starts the simulator and the service, each on a port of loopback.
-func openStage(ctx context.Context, out, logs io.Writer) (_ *stage, closeStage func() error, err error) {
+func openStage(ctx context.Context, out, logs io.Writer) (_ *stage, _ func() error, err error) {
 	s := &stage{out: out}
 	var undo []func() error
-	closeStage = func() error {
+	closeStage := func() error {
 		var all []error
 		for i := len(undo) - 1; i >= 0; i-- {
 			all = append(all, undo[i]())

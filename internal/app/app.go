@@ -74,7 +74,7 @@ type App struct {
 	Connections *connections.Service
 	// OAuthClients are how connections with OAuth log in; Tokens are what they log in with.
 	// Config takes the set-up of workspaces out and in.
-	Config *portable.Service
+	Config       *portable.Service
 	OAuthClients *connections.OAuthClientService
 	Tokens       *celonis.Tokens
 	Authorizer   *connections.Authorizer

@@ -73,7 +73,12 @@ func callerOf(t testing.TB, a *app.App, scopes ...string) *apptest.Client {
 	if len(scopes) == 0 {
 		scopes = []string{"all"}
 	}
-	c, secret, err := a.Access.CreateClient(t.Context(), app.Workspace, "caller "+uuid.NewString(), scopes)
+	return callerIn(t, a, app.Workspace, scopes...)
+}
+
+func callerIn(t testing.TB, a *app.App, workspace string, scopes ...string) *apptest.Client {
+	t.Helper()
+	c, secret, err := a.Access.CreateClient(t.Context(), workspace, "caller "+uuid.NewString(), scopes)
 	require.NoError(t, err)
 	return apptest.NewClient(t, a.URL(), c.ID, secret.Reveal())
 }
