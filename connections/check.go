@@ -158,7 +158,7 @@ func checkSecrets(f *findings, d Draft, current *Connection, p *plan) {
 		return
 	}
 	if given[field].IsZero() {
-		if reason := whySecretNeeded(current, p, field); reason != nil {
+		if reason := whySecretNeeded(current, p); reason != nil {
 			f.add(pointer, reason)
 		}
 		return
@@ -170,17 +170,17 @@ func checkSecrets(f *findings, d Draft, current *Connection, p *plan) {
 }
 
 // whySecretNeeded gives the fault of a draft without its key, nil when the stored one may be kept.
-func whySecretNeeded(current *Connection, p *plan, field SecretField) error {
+func whySecretNeeded(current *Connection, p *plan) error {
 	switch {
 	case current == nil:
 		return fault.New(fault.RequestFieldMissing, "must be given for authType %q", p.authType)
+	case current.lacksKey():
+		return nil // it came without one, and stays offline until it gets one
 	case current.AuthType != p.authType:
 		return fault.New(fault.ConnectionSecretRequired, "must be given, because the auth type changes to %q", p.authType)
 	case current.Domain != p.domain.Host:
 		return fault.New(fault.ConnectionSecretRequired, "must be given again, because the domain changes").
 			WithHint("a stored key is never sent to a new host")
-	case current.Secrets[field].Envelope == "":
-		return fault.New(fault.ConnectionSecretRequired, "must be given: none is stored")
 	}
 	return nil
 }

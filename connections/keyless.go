@@ -7,6 +7,12 @@ import (
 	"github.com/celonis-connector/connector/internal/fault"
 )
 
+// lacksKey reports whether a connection has been stored without the secret that it needs.
+func (c *Connection) lacksKey() bool {
+	field, needed := SecretFor(c.AuthType)
+	return needed && c.Secrets[field].Envelope == ""
+}
+
 // Check gives a draft as it would be stored, without its secrets, and stores
 // nothing. With an id it is an update of that connection; without one it is a
 // new connection, whose secret may be missing. Faults: those of Update, and of

@@ -104,7 +104,7 @@ func (s *Service) Create(ctx context.Context, workspace string, d Draft, opt Cre
 	if _, err := s.apply(c, p); err != nil {
 		return nil, err
 	}
-	if opt.Keyless && p.field != "" && p.secret.IsZero() {
+	if c.lacksKey() {
 		c.Status = Offline
 	}
 	if err := s.deps.Repository.CreateConnection(ctx, c); err != nil {
@@ -170,6 +170,9 @@ func (s *Service) update(ctx context.Context, workspace, id string, d Draft, rev
 	c.Revision++
 	if retest {
 		c.Status, c.LastTest, c.Recovery = Untested, nil, Recovery{}
+	}
+	if c.lacksKey() {
+		c.Status, retest = Offline, false
 	}
 	if err := s.deps.Repository.UpdateConnection(ctx, c); err != nil {
 		return nil, false, err

@@ -109,7 +109,7 @@ func bringOnline(ctx context.Context, a *app.App, c *connections.Connection) err
 		return nil
 	}
 	if _, err := a.Connections.Test(ctx, app.Workspace, c.ID); err != nil {
-		return err
+		return &exitError{code: exitConnection, cause: err}
 	}
 	c, err := a.Connections.Get(ctx, app.Workspace, c.ID)
 	if err == nil && c.Status == connections.Offline {

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/celonis-connector/connector/internal/fault"
 )
@@ -20,10 +21,24 @@ import (
 // Spool is a folder of files named by id.
 type Spool struct{ dir string }
 
-// Open makes the folder when it is not there.
+// partsKept is how long a part of an upload stays: longer than any upload
+// lasts, because another process may be at it.
+const partsKept = 24 * time.Hour
+
+// Open makes the folder when it is not there, and clears away what uploads
+// left whose process was killed.
 func Open(dir string) (*Spool, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fault.Wrap(err, fault.SpoolFull, "the spool's folder cannot be made")
+	}
+	parts, err := filepath.Glob(filepath.Join(dir, "upload-*.part"))
+	if err != nil {
+		return nil, fault.Wrap(err, fault.SpoolFull, "the spool's folder cannot be read")
+	}
+	for _, part := range parts {
+		if info, err := os.Stat(part); err == nil && time.Since(info.ModTime()) > partsKept {
+			_ = os.Remove(part) // the next start tries again
+		}
 	}
 	return &Spool{dir}, nil
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/celonis-connector/connector/internal/fault"
 	"github.com/celonis-connector/connector/internal/spool"
@@ -56,6 +57,21 @@ func TestAnUploadThatBreaksLeavesNothing(t *testing.T) {
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	require.Empty(t, left)
+}
+
+func TestPartsOfKilledUploadsGoAfterADay(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	old, fresh := filepath.Join(dir, "upload-1.part"), filepath.Join(dir, "upload-2.part")
+	for _, path := range []string{old, fresh} {
+		require.NoError(t, os.WriteFile(path, []byte("x"), 0o600))
+	}
+	before := time.Now().Add(-25 * time.Hour)
+	require.NoError(t, os.Chtimes(old, before, before))
+	_, err := spool.Open(dir)
+	require.NoError(t, err)
+	require.NoFileExists(t, old)
+	require.FileExists(t, fresh, "another process may be writing it")
 }
 
 func TestIDsCannotLeaveTheFolder(t *testing.T) {
