@@ -2,9 +2,11 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"time"
 
 	"github.com/celonis-connector/connector/connections"
+	"github.com/celonis-connector/connector/internal/audit"
 	"github.com/celonis-connector/connector/internal/fault"
 )
 
@@ -17,15 +19,21 @@ var (
 // when the connection has gone.
 func (s *Store) SaveGrant(ctx context.Context, g *connections.StoredGrant) (err error) {
 	defer s.explain(&err, "SaveGrant")
-	_, err = exec(ctx, s.write, q(`INSERT INTO oauth_grants (workspace, connection_id, version, key_id, envelope, claimed_by,
-		claimed_until, granted_at) VALUES ($1, $2, 1, $3, $4, '', 0, $5)
-		ON CONFLICT (workspace, connection_id) DO UPDATE SET version = oauth_grants.version + 1, key_id = excluded.key_id,
-		envelope = excluded.envelope, claimed_by = '', claimed_until = 0, granted_at = excluded.granted_at`,
-		g.Workspace, g.ConnectionID, keyOf(g.Envelope), g.Envelope, micros(g.GrantedAt)))
-	if s.is(err, orphan) {
-		return noConnection(g.ConnectionID)
-	}
-	return err
+	return s.inTx(ctx, func(tx *sql.Tx) error {
+		c, err := s.currentConnection(ctx, tx, g.Workspace, g.ConnectionID)
+		if err != nil {
+			return err
+		}
+		_, err = exec(ctx, tx, q(`INSERT INTO oauth_grants (workspace, connection_id, version, key_id, envelope, claimed_by,
+			claimed_until, granted_at) VALUES ($1, $2, 1, $3, $4, '', 0, $5)
+			ON CONFLICT (workspace, connection_id) DO UPDATE SET version = oauth_grants.version + 1, key_id = excluded.key_id,
+			envelope = excluded.envelope, claimed_by = '', claimed_until = 0, granted_at = excluded.granted_at`,
+			g.Workspace, g.ConnectionID, keyOf(g.Envelope), g.Envelope, micros(g.GrantedAt)))
+		if err != nil {
+			return err
+		}
+		return s.note(ctx, tx, connectionEvent(audit.Authorized, c))
+	})
 }
 
 // Grant implements connections.GrantRepository.

@@ -116,7 +116,7 @@ func (w *Worker) deliver(ctx context.Context, a attempted, heard func(error) err
 	}
 	sink, err := w.Endpoints.Sink(ctx, f)
 	if err != nil {
-		return flows.Ledger{}, err
+		return flows.Ledger{}, heard(err)
 	}
 	j := &tokenJournal{store: w.Store, token: r.Token(), jobID: r.Checkpoint.PushJobID, submitted: r.Checkpoint.Submitted}
 	ledger, err := w.Engine.Run(ctx, engine.Job{
