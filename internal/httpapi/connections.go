@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"errors"
 	"net/http"
 	"time"
 
@@ -164,28 +163,7 @@ func (a *api) deleteConnection(r *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	revision, err := r.ifMatch().expected(func() (int64, error) {
-		c, err := a.Connections.Get(r.ctx(), r.who.Workspace, id)
-		if err != nil {
-			return 0, err
-		}
-		return c.Revision, nil
-	})
-	if err != nil {
-		return reply{}, err
-	}
-	err = a.Connections.Delete(r.ctx(), r.who.Workspace, id, revision)
-	if fault.Has(err, fault.ConnectionInUse) {
-		users, usersErr := a.Connections.UsedBy(r.ctx(), r.who.Workspace, id)
-		if usersErr != nil {
-			return reply{}, errors.Join(err, usersErr)
-		}
-		return reply{}, usedError{err, users}
-	}
-	if err != nil {
-		return reply{}, err
-	}
-	return reply{status: http.StatusNoContent}, nil
+	return deleteUsed(r, id, a.Connections, fault.ConnectionInUse, func(c *connections.Connection) int64 { return c.Revision })
 }
 
 func (a *api) testConnectionDraft(r *call) (reply, error) {

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"time"
 
@@ -122,28 +121,7 @@ func (a *api) deleteOAuthClient(r *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	revision, err := r.ifMatch().expected(func() (int64, error) {
-		c, err := a.OAuthClients.Get(r.ctx(), r.who.Workspace, id)
-		if err != nil {
-			return 0, err
-		}
-		return c.Revision, nil
-	})
-	if err != nil {
-		return reply{}, err
-	}
-	err = a.OAuthClients.Delete(r.ctx(), r.who.Workspace, id, revision)
-	if fault.Has(err, fault.OAuthClientInUse) {
-		users, usersErr := a.OAuthClients.UsedBy(r.ctx(), r.who.Workspace, id)
-		if usersErr != nil {
-			return reply{}, errors.Join(err, usersErr)
-		}
-		return reply{}, usedError{err, users}
-	}
-	if err != nil {
-		return reply{}, err
-	}
-	return reply{status: http.StatusNoContent}, nil
+	return deleteUsed(r, id, a.OAuthClients, fault.OAuthClientInUse, func(c *connections.OAuthClient) int64 { return c.Revision })
 }
 
 func (a *api) listOAuthClientUsers(r *call) (reply, error) {
