@@ -2,6 +2,8 @@ package flows
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"github.com/celonis-connector/connector/connections"
 	"github.com/celonis-connector/connector/internal/fault"
@@ -44,50 +46,19 @@ func missing(pointer, detail string) fault.Field {
 	return fault.Field{Pointer: pointer, Code: fault.RequestFieldMissing, Detail: detail}
 }
 
-func checkExport(e Export) (fields []fault.Field) {
-	if e.Type == ExportRecords {
-		for _, member := range []struct {
-			pointer string
-			given   bool
-		}{
-			{"/export/fileId", e.FileID != ""}, {"/export/path", e.Path != ""},
-			{"/export/format", e.Format != ""}, {"/export/csv", e.CSV != nil},
-		} {
-			if member.given {
-				fields = append(fields, invalid(member.pointer, "does not belong to an export of type records"))
-			}
-		}
-		return fields
-	}
-	if e.Gather != nil {
-		fields = append(fields, invalid("/export/gather", "belongs to an export of type records only"))
-	}
-	switch {
-	case e.FileID == "" && e.Path == "":
-		fields = append(fields, missing("/export/fileId", "must name a file uploaded with POST /v1/files"))
-	case e.FileID != "" && e.Path != "":
-		fields = append(fields, invalid("/export/path", "cannot be given beside fileId"))
-	}
-	if e.Format == "" {
-		fields = append(fields, missing("/export/format", "must be one of csv, ndjson, json, parquet"))
-	}
-	if e.CSV != nil && e.Format != CSV && e.Format != "" {
-		fields = append(fields, invalid("/export/csv", "belongs to the format csv only"))
-	}
-	return fields
-}
-
-// checkReferences looks up the connection and the file that a spec names.
+// checkReferences looks up the connections and the file that a spec names.
 func (s *Service) checkReferences(ctx context.Context, workspace string, spec Spec) (fields []fault.Field, err error) {
-	c, err := s.Connections.Connection(ctx, workspace, spec.Import.ConnectionID)
-	switch {
-	case fault.Has(err, fault.ConnectionNotFound):
-		fields = append(fields, fault.Field{Pointer: "/import/connectionId", Code: fault.ConnectionNotFound, Detail: "names no connection"})
-	case err != nil:
-		return nil, err
-	case c.APIType != connections.DataPush:
-		fields = append(fields, fault.Field{Pointer: "/import/connectionId", Code: fault.ConnectionAPIType,
-			Detail: "names a connection whose apiType is not " + string(connections.DataPush)})
+	for _, use := range spec.connectionUses() {
+		c, err := s.Connections.Connection(ctx, workspace, use.id)
+		switch {
+		case fault.Has(err, fault.ConnectionNotFound):
+			fields = append(fields, fault.Field{Pointer: use.pointer, Code: fault.ConnectionNotFound, Detail: "names no connection"})
+		case err != nil:
+			return nil, err
+		case !slices.Contains(use.types, c.APIType):
+			fields = append(fields, fault.Field{Pointer: use.pointer, Code: fault.ConnectionAPIType,
+				Detail: "names a connection whose apiType is not " + joinTypes(use.types)})
+		}
 	}
 	if spec.Export.FileID == "" {
 		return fields, nil
@@ -97,4 +68,38 @@ func (s *Service) checkReferences(ctx context.Context, workspace string, spec Sp
 		return append(fields, fault.Field{Pointer: "/export/fileId", Code: fault.FileNotFound, Detail: "names no uploaded file"}), nil
 	}
 	return fields, err
+}
+
+// connectionUse is a place of a spec that names a connection.
+type connectionUse struct {
+	pointer, id string
+	types       []connections.APIType
+}
+
+// connectionUses lists the connections that a spec names.
+func (s Spec) connectionUses() []connectionUse {
+	uses := []connectionUse{{"/import/connectionId", s.Import.ConnectionID, []connections.APIType{connections.DataPush}}}
+	if id := s.Export.ConnectionID; id != "" {
+		uses = append(uses, connectionUse{"/export/connectionId", id, exportKinds()[s.Export.Type].reads})
+	}
+	return slices.DeleteFunc(uses, func(u connectionUse) bool { return u.id == "" })
+}
+
+// ConnectionIDs lists the connections that a flow uses, each once, the import's first.
+func (s Spec) ConnectionIDs() []string {
+	var ids []string
+	for _, u := range s.connectionUses() {
+		if !slices.Contains(ids, u.id) {
+			ids = append(ids, u.id)
+		}
+	}
+	return ids
+}
+
+func joinTypes(types []connections.APIType) string {
+	words := make([]string, len(types))
+	for i, t := range types {
+		words[i] = string(t)
+	}
+	return strings.Join(words, " or ")
 }

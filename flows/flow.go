@@ -84,6 +84,8 @@ type Spec struct {
 // Export is the source side of a flow.
 type Export struct {
 	Type ExportType `json:"type" validate:"required,oneof=file records"`
+	// ConnectionID is the connection that is read through, where the type reads through one.
+	ConnectionID string `json:"connectionId,omitempty" validate:"max=64"`
 	// FileID names an uploaded file.
 	FileID string `json:"fileId,omitempty" validate:"max=64"`
 	// Path names a local file; only the shell may set it.

@@ -63,6 +63,7 @@ func ExportForm() form.Spec {
 				Help: "The file to read: upload it, and the id that is answered is the value.", Example: "0199f3a0-7c1e-7b54-9a3e-2f6c1d0b8e11",
 			},
 			{Path: "/path", Omit: true},
+			{Path: "/connectionId", Omit: true},
 			{
 				Path: "/format", Label: "Format", ShowWhen: []form.When{isFile}, Help: "How the file's records are written.",
 				Titles: map[string]string{string(CSV): "CSV with a header line", string(NDJSON): "A JSON object on each line", string(JSON): "A JSON array of objects", string(ParquetFile): "Parquet with flat columns"},

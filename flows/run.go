@@ -91,6 +91,7 @@ type Run struct {
 	FlowID       string
 	FlowRevision int64
 	Trigger      Trigger
+	Options      RunOptions
 	State        State
 	// Ledger, Bytes and Chunks tell what the destination has accepted so far.
 	Ledger Ledger
@@ -149,6 +150,8 @@ type Checkpoint struct {
 	Visible bool `json:"visible,omitempty"`
 	// Then is how far the steps after the push are; absent before the first.
 	Then *StepState `json:"then,omitempty"`
+	// Watermark is how far the source had come when the rows were read; "" for a source without one.
+	Watermark string `json:"watermark,omitempty"`
 	// Warnings are in the order in which they came.
 	Warnings []Warning `json:"warnings,omitempty"`
 }

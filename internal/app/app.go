@@ -225,7 +225,7 @@ func (a *App) makeWorker() {
 		Store: a.Store, Queue: workQueue{a.Queue}, Gate: a.Connections,
 		Endpoints: endpoint.NewBuilder(endpoint.Deps{
 			Targets: knownSecrets{targets: a.Connections, redactor: a.redactor}, Spool: a.Spool, Records: a.Store,
-			Transport: a.Egress.Transport(), Observer: chunkMetrics{a.metrics}, Log: a.log, Now: a.now,
+			TempDir: a.cfg.SpoolDir(), Transport: a.Egress.Transport(), Observer: chunkMetrics{a.metrics}, Log: a.log, Now: a.now,
 			Limits: &a.limits, Connections: a.Store, Governor: a.governor(), Tokens: a.Tokens,
 		}),
 		Engine:   engine.New(engine.Options{ChunkBytes: a.cfg.ChunkBytes, Uploads: a.cfg.Uploads, TempDir: a.cfg.SpoolDir()}),

@@ -167,7 +167,7 @@ func TestARunOfRecordsBeginsWhenItCanPush(t *testing.T) {
 	b := endpoint.NewBuilder(endpoint.Deps{Connections: team{}, Records: team{}, Governor: g})
 	f := flowOf(flows.Import{Type: flows.ImportDataPush})
 	f.Export = flows.Export{Type: flows.ExportRecords}
-	source, err := b.Source(f, flows.Token{RunID: "run"})
+	source, err := b.Source(f, &flows.Run{ID: "run"})
 	require.NoError(t, err)
 	_, err = source.Open(t.Context(), nil)
 	require.True(t, fault.Has(err, fault.CelonisBudgetSpent))

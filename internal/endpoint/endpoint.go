@@ -45,8 +45,10 @@ type Deps struct {
 	// Tokens are the process's access tokens; nil gives each run its own.
 	Tokens   *celonis.Tokens
 	Observer Observer
-	Log      *slog.Logger
-	Now      func() time.Time
+	// TempDir takes what sources send, until it is mapped; "" is the system's.
+	TempDir string
+	Log     *slog.Logger
+	Now     func() time.Time
 	// PollFor is how long a worker waits for Celonis to load a push job before
 	// the run waits without a worker. Default DefaultPollFor.
 	PollFor time.Duration
@@ -66,15 +68,29 @@ func NewBuilder(d Deps) *Builder {
 	return &Builder{d}
 }
 
-// Source makes the source of a run; fault FlowInvalid for an export type that nothing serves.
-func (b *Builder) Source(f *flows.Flow, t flows.Token) (engine.Source, error) {
-	switch f.Export.Type {
-	case flows.ExportFile:
-		return fileSource{export: f.Export, spool: b.Spool}, nil
-	case flows.ExportRecords:
-		return recordsSource{records: b.Records, token: t, ready: b.ready(f, t)}, nil
+// Source makes the source of a run; fault FlowInvalid for an export type that nothing serves. A source that is an
+// io.Closer is closed after the attempt.
+func (b *Builder) Source(f *flows.Flow, r *flows.Run) (engine.Source, error) {
+	make, ok := b.sources()[f.Export.Type]
+	if !ok {
+		return nil, fault.New(fault.FlowInvalid, "nothing serves the export type %q", f.Export.Type)
 	}
-	return nil, fault.New(fault.FlowInvalid, "nothing serves the export type %q", f.Export.Type)
+	return make(f, r)
+}
+
+// sourceMaker makes the source of a run.
+type sourceMaker func(f *flows.Flow, r *flows.Run) (engine.Source, error)
+
+// sources is the one list of what a flow can read.
+func (b *Builder) sources() map[flows.ExportType]sourceMaker {
+	return map[flows.ExportType]sourceMaker{
+		flows.ExportFile: func(f *flows.Flow, _ *flows.Run) (engine.Source, error) {
+			return fileSource{export: f.Export, spool: b.Spool}, nil
+		},
+		flows.ExportRecords: func(f *flows.Flow, r *flows.Run) (engine.Source, error) {
+			return recordsSource{records: b.Records, token: r.Token(), ready: b.ready(f, r.Token())}, nil
+		},
+	}
 }
 
 // Sink makes the sink of a run. Faults: those of Targets, FlowInvalid for an

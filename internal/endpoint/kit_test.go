@@ -166,7 +166,7 @@ func (k *kit) push(ctx context.Context, f *flows.Flow, path string, j *journal) 
 	k.t.Helper()
 	f.Export = flows.Export{Type: flows.ExportFile, Path: path, Format: flows.CSV}
 	b := endpoint.NewBuilder(k.deps)
-	source, err := b.Source(f, flows.Token{})
+	source, err := b.Source(f, new(flows.Run))
 	require.NoError(k.t, err)
 	sink, err := b.Sink(ctx, f)
 	if err != nil {

@@ -35,7 +35,7 @@ func (p *pipeline) collect(ctx context.Context, tokens <-chan struct{}, in <-cha
 		next: p.start.Blocks, waiting: map[int]*mapped{}, ledger: last.Ledger,
 		after: p.start, seq: last.Chunks, open: new(chunk), discarded: maps.Clone(p.start.Discarded),
 	}
-	p.tail.after.Evolved = p.job.evolved
+	p.tail.after.Evolved, p.tail.after.Identity = p.job.evolved, p.stream.Identity
 	t := &p.tail
 	for m := range in {
 		t.waiting[m.seq] = m

@@ -41,7 +41,27 @@ type Stream struct {
 	InputSize int64
 	// MustHaveRows makes a source without a record that became a row a fault.
 	MustHaveRows bool
+	// Identity tells this reading of a source from another that may have other records; a checkpoint is only good for its
+	// own. It is "" where every reading has the same.
+	Identity string
+	// Watermark is how far the source has come; "" for a source without one.
+	Watermark string
 }
+
+// Empty is what Open returns where a source without records is in order: the
+// run succeeds and pushes nothing. It is ErrNoRecords with what the run keeps of it.
+type Empty struct {
+	// Watermark is how far the source has come; "" for a source without one.
+	Watermark string
+	// Warning, when set, is told by the run.
+	Warning *flows.Warning
+}
+
+// Error implements error.
+func (e *Empty) Error() string { return ErrNoRecords.Error() }
+
+// Is makes every Empty an ErrNoRecords.
+func (e *Empty) Is(target error) bool { return target == ErrNoRecords }
 
 // Reader gives a source's records in blocks. The same source gives the same
 // blocks each time it is opened. Decode may be called from several goroutines
@@ -253,7 +273,7 @@ func (e *Engine) attempt(ctx context.Context, job *Job, j *journal) error {
 	}
 	p, err := e.prepare(ctx, job, checkpoint)
 	if errors.Is(err, ErrNoRecords) {
-		return nil
+		return ended(ctx, j, err)
 	}
 	if err != nil {
 		return err
@@ -263,10 +283,11 @@ func (e *Engine) attempt(ctx context.Context, job *Job, j *journal) error {
 		if err := dropJob(ctx, job, &checkpoint); err != nil {
 			return err
 		}
+		p.start = cursor{}
 	}
 	if checkpoint.PushJobID == "" {
 		_, visible := job.Sink.(Immediate)
-		j.restart(flows.Checkpoint{Schema: p.fingerprint, Visible: visible, Source: job.evolved.cursor()})
+		j.restart(flows.Checkpoint{Schema: p.fingerprint, Visible: visible, Source: job.evolved.cursor(), Watermark: p.stream.Watermark})
 	}
 	p.journal = j
 	if p.losers, err = e.findLosers(ctx, job, p.plan); err != nil {
@@ -282,6 +303,20 @@ func (e *Engine) attempt(ctx context.Context, job *Job, j *journal) error {
 		return nil
 	}
 	return commit(ctx, job, j)
+}
+
+// ended keeps what a source without records tells.
+func ended(ctx context.Context, j *journal, err error) error {
+	var empty *Empty
+	if !errors.As(err, &empty) || empty.Watermark == "" && empty.Warning == nil {
+		return nil
+	}
+	return j.change(ctx, nil, func(c *flows.Checkpoint) {
+		c.Watermark = empty.Watermark
+		if empty.Warning != nil {
+			c.Warnings = append(c.Warnings, *empty.Warning)
+		}
+	})
 }
 
 // commit executes the push job. That it was told to is on record before it is
@@ -305,6 +340,8 @@ type cursor struct {
 	// Blocks is the number of blocks before the cursor, Offset the byte position (of a typed source the row) of the next.
 	Blocks int   `json:"blocks"`
 	Offset int64 `json:"offset"`
+	// Identity is Stream.Identity.
+	Identity string `json:"identity,omitempty"`
 	// Evolved is how far the table was widened, Discarded counts the values before the cursor that became null, by column.
 	Evolved   evolution        `json:"evolved,omitzero"`
 	Discarded map[string]int64 `json:"discarded,omitempty"`

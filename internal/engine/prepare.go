@@ -41,9 +41,9 @@ func (e *Engine) prepare(ctx context.Context, job *Job, checkpoint flows.Checkpo
 	job.Progress.InputSize.Store(stream.InputSize)
 	return &pipeline{
 		opt: e.opt, job: job, stream: stream, plan: plan, rules: rules, want: want, fingerprint: fingerprint, start: start,
-		// A cursor of another form or a table declared otherwise belongs to other
-		// rows: what was pushed for it cannot be continued.
-		checkpointStale: checkpoint.PushJobID != "" && (err != nil || checkpoint.Schema != fingerprint),
+		// A cursor of another form or of another reading, or a table declared otherwise, belongs
+		// to other rows: what was pushed for it cannot be continued.
+		checkpointStale: checkpoint.PushJobID != "" && (err != nil || checkpoint.Schema != fingerprint || start.Blocks > 0 && start.Identity != stream.Identity),
 	}, nil
 }
 

@@ -31,7 +31,7 @@ func Open(dir string) (*Spool, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fault.Wrap(err, fault.SpoolFull, "the spool's folder cannot be made")
 	}
-	parts, err := filepath.Glob(filepath.Join(dir, "upload-*.part"))
+	parts, err := filepath.Glob(filepath.Join(dir, "*-*.part"))
 	if err != nil {
 		return nil, fault.Wrap(err, fault.SpoolFull, "the spool's folder cannot be read")
 	}

@@ -246,5 +246,6 @@ func (s *Store) ConnectionUsers(ctx context.Context, workspace, id string) (_ []
 	defer s.explain(&err, "ConnectionUsers")
 	scan := func(r row) (u connections.Usage, err error) { return u, r.Scan(&u.FlowID, &u.Name) }
 	return all(ctx, s.read, scan,
-		q("SELECT id, name FROM flows WHERE workspace = $1 AND connection_id = $2 ORDER BY id", workspace, id))
+		q(`SELECT f.id, f.name FROM flow_connections u JOIN flows f ON f.workspace = u.workspace AND f.id = u.flow_id
+			WHERE u.workspace = $1 AND u.connection_id = $2 ORDER BY f.id`, workspace, id))
 }

@@ -33,6 +33,9 @@ func (s *Store) CreateFlow(ctx context.Context, f *flows.Flow) (err error) {
 		if err != nil {
 			return s.flowFault(err, f)
 		}
+		if err := s.insertFlowConnections(ctx, tx, f); err != nil {
+			return err
+		}
 		if err := insertRevision(ctx, tx, f, spec); err != nil {
 			return err
 		}
@@ -43,6 +46,16 @@ func (s *Store) CreateFlow(ctx context.Context, f *flows.Flow) (err error) {
 // currentFlow reads a flow in a transaction and holds its row.
 func (s *Store) currentFlow(ctx context.Context, tx *sql.Tx, workspace, id string) (*flows.Flow, error) {
 	return one(ctx, tx, scanFlow, q(selectFlow+" WHERE workspace = $1 AND id = $2"+s.dialect.lockParent, workspace, id), noFlow(id))
+}
+
+func (s *Store) insertFlowConnections(ctx context.Context, tx *sql.Tx, f *flows.Flow) error {
+	for _, id := range f.ConnectionIDs() {
+		_, err := exec(ctx, tx, q("INSERT INTO flow_connections (workspace, flow_id, connection_id) VALUES ($1, $2, $3)", f.Workspace, f.ID, id))
+		if err != nil {
+			return s.flowFault(err, f)
+		}
+	}
+	return nil
 }
 
 func insertRevision(ctx context.Context, tx *sql.Tx, f *flows.Flow, spec string) error {
@@ -112,6 +125,12 @@ func (s *Store) UpdateFlow(ctx context.Context, f *flows.Flow) (err error) {
 		if n == 0 {
 			return missedFlow(ctx, tx, f.Workspace, f.ID)
 		}
+		if _, err := exec(ctx, tx, q("DELETE FROM flow_connections WHERE workspace = $1 AND flow_id = $2", f.Workspace, f.ID)); err != nil {
+			return err
+		}
+		if err := s.insertFlowConnections(ctx, tx, f); err != nil {
+			return err
+		}
 		if err := insertRevision(ctx, tx, f, spec); err != nil {
 			return err
 		}
@@ -163,7 +182,7 @@ func (s *Store) DeleteFlow(ctx context.Context, workspace, id string, revision i
 }
 
 func deleteFlow(ctx context.Context, tx *sql.Tx, workspace, id string) error {
-	for _, table := range []string{"record_batches", "record_errors", "runs", "flow_revisions"} {
+	for _, table := range []string{"record_batches", "record_errors", "runs", "flow_revisions", "flow_connections"} {
 		if _, err := exec(ctx, tx, q("DELETE FROM "+table+" WHERE workspace = $1 AND flow_id = $2", workspace, id)); err != nil {
 			return err
 		}

@@ -12,7 +12,7 @@ import (
 
 const runColumns = `id, workspace, flow_id, flow_revision, started_by, state, records_read, records_filtered, records_pushed,
 	records_errored, bytes, chunks, push_job_id, attempt, failures, fence, checkpoint, cancel_requested, error, worker,
-	resume_at, lease_until, created_at, started_at, finished_at, updated_at, waits_for`
+	resume_at, lease_until, created_at, started_at, finished_at, updated_at, waits_for, options`
 
 // live is true of runs that have not ended; it reads as the index runs_live does.
 const live = "state IN ('" + string(flows.Queued) + "', '" + string(flows.Running) + "', '" + string(flows.Waiting) + "')"
@@ -23,7 +23,7 @@ func scanRun(r row) (flows.Run, error) {
 	err := r.Scan(&run.ID, &run.Workspace, &run.FlowID, &run.FlowRevision, &run.Trigger, &run.State, &l.Read, &l.Filtered,
 		&l.Pushed, &l.Errored, &run.Bytes, &run.Chunks, &run.PushJobID, &run.Attempt, &run.Failures, &run.Fence,
 		document{&run.Checkpoint}, &run.CancelRequested, document{&run.Error}, &run.Worker, moment{&run.ResumeAt},
-		moment{&run.LeaseUntil}, moment{&run.CreatedAt}, moment{&run.StartedAt}, moment{&run.FinishedAt}, moment{&run.UpdatedAt}, &run.WaitsFor)
+		moment{&run.LeaseUntil}, moment{&run.CreatedAt}, moment{&run.StartedAt}, moment{&run.FinishedAt}, moment{&run.UpdatedAt}, &run.WaitsFor, document{&run.Options})
 	return run, err
 }
 
@@ -48,12 +48,16 @@ func insertRun(ctx context.Context, db executor, r *flows.Run) error {
 	if err != nil {
 		return err
 	}
-	_, err = exec(ctx, db, q(`INSERT INTO runs (`+runColumns+`, furthest) VALUES `+placeholders(1, 28),
+	options, err := jsonText(r.Options)
+	if err != nil {
+		return err
+	}
+	_, err = exec(ctx, db, q(`INSERT INTO runs (`+runColumns+`, furthest) VALUES `+placeholders(1, 29),
 		r.ID, r.Workspace, r.FlowID, r.FlowRevision, r.Trigger, cmp.Or(r.State, flows.Queued), r.Ledger.Read, r.Ledger.Filtered,
 		r.Ledger.Pushed, r.Ledger.Errored, r.Bytes, r.Chunks, r.PushJobID, r.Attempt, r.Failures, r.Fence,
 		checkpoint, r.CancelRequested, runError, r.Worker, micros(r.ResumeAt),
 		micros(r.LeaseUntil), micros(r.CreatedAt), micros(r.StartedAt), micros(r.FinishedAt), micros(r.UpdatedAt), r.WaitsFor,
-		r.Checkpoint.Chunks))
+		options, r.Checkpoint.Chunks))
 	return err
 }
 

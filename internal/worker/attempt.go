@@ -2,7 +2,9 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"runtime/debug"
 	"time"
@@ -91,14 +93,57 @@ func (w *Worker) attempt(ctx context.Context, r *flows.Run, h *held) (ledger flo
 	if err != nil {
 		return flows.Ledger{}, err
 	}
-	h.connection = f.Import.ConnectionID
-	revision, err := w.Gate.Pass(ctx, r.Workspace, h.connection)
+	doors, err := w.pass(ctx, f, h)
 	if err != nil {
 		return flows.Ledger{}, err
 	}
-	heard := func(err error) error { return w.Gate.Refused(ctx, r.Workspace, h.connection, revision, err) }
-	return w.deliver(ctx, attempted{r, f, &h.progress}, heard)
+	return w.deliver(ctx, attempted{r, f, &h.progress}, doors)
 }
+
+// doors hear how connections were taken.
+type doors struct{ source, sink func(error) error }
+
+// pass asks the gate for every connection of the flow.
+func (w *Worker) pass(ctx context.Context, f *flows.Flow, h *held) (doors, error) {
+	door := func(id string) (func(error) error, error) {
+		if id == "" {
+			return func(err error) error { return err }, nil
+		}
+		h.connection = id
+		revision, err := w.Gate.Pass(ctx, f.Workspace, id)
+		return func(err error) error {
+			h.connection = id
+			return w.Gate.Refused(ctx, f.Workspace, id, revision, err)
+		}, err
+	}
+	source, err := door(f.Export.ConnectionID)
+	if err != nil {
+		return doors{}, err
+	}
+	sink, err := door(f.Import.ConnectionID)
+	return doors{source, sink}, err
+}
+
+// guarded is a source whose connection's gate hears why it could not be read.
+type guarded struct {
+	engine.Source
+	heard func(error) error
+}
+
+// Open implements engine.Source; its faults are a sourceFault.
+func (g guarded) Open(ctx context.Context, want []string) (*engine.Stream, error) {
+	stream, err := g.Source.Open(ctx, want)
+	if err == nil || errors.Is(err, engine.ErrNoRecords) {
+		return stream, err
+	}
+	return nil, &sourceFault{g.heard(err)}
+}
+
+// sourceFault is a fault that says nothing of the sink's connection.
+type sourceFault struct{ error }
+
+// Unwrap gives the fault.
+func (s *sourceFault) Unwrap() error { return s.error }
 
 // attempted is what an attempt is made of.
 type attempted struct {
@@ -107,23 +152,33 @@ type attempted struct {
 	progress *engine.Progress
 }
 
-// deliver lets the engine do the run. heard tells the connection's gate how it ended.
-func (w *Worker) deliver(ctx context.Context, a attempted, heard func(error) error) (flows.Ledger, error) {
+// deliver lets the engine do the run. The doors hear how it ended.
+func (w *Worker) deliver(ctx context.Context, a attempted, doors doors) (flows.Ledger, error) {
 	r, f := a.run, a.flow
-	source, err := w.Endpoints.Source(f, r.Token())
+	source, err := w.Endpoints.Source(f, r)
 	if err != nil {
 		return flows.Ledger{}, err
 	}
+	if c, ok := source.(io.Closer); ok {
+		defer func() {
+			if err := c.Close(); err != nil {
+				w.Log.WarnContext(ctx, "a source could not be closed", "run", r.ID, "error", err)
+			}
+		}()
+	}
 	sink, err := w.Endpoints.Sink(ctx, f)
 	if err != nil {
-		return flows.Ledger{}, heard(err)
+		return flows.Ledger{}, doors.sink(err)
 	}
 	j := &tokenJournal{store: w.Store, token: r.Token(), jobID: r.Checkpoint.PushJobID, submitted: r.Checkpoint.Submitted}
 	ledger, err := w.Engine.Run(ctx, engine.Job{
-		Source: source, Sink: sink, Journal: j, Rules: f.Mapping, Policy: f.Policy(), Keys: f.Import.Keys,
+		Source: guarded{source, doors.source}, Sink: sink, Journal: j, Rules: f.Mapping, Policy: f.Policy(), Keys: f.Import.Keys,
 		MaxErrors: *f.MaxErrors, Checkpoint: r.Checkpoint, Progress: a.progress,
 	})
-	err = heard(err)
+	var fromSource *sourceFault
+	if !errors.As(err, &fromSource) {
+		err = doors.sink(err)
+	}
 	if err != nil && j.jobID != "" && !j.submitted && w.isOver(ctx, r, err) {
 		w.drop(ctx, r, sink, j.jobID)
 	}

@@ -40,7 +40,7 @@ type Queue interface {
 
 // Endpoints builds the ends of a run.
 type Endpoints interface {
-	Source(f *flows.Flow, t flows.Token) (engine.Source, error)
+	Source(f *flows.Flow, r *flows.Run) (engine.Source, error)
 	Sink(ctx context.Context, f *flows.Flow) (engine.Sink, error)
 }
 

@@ -243,7 +243,7 @@ func setup(t *testing.T) *bundle {
 	return b
 }
 
-func (b *bundle) Source(*flows.Flow, flows.Token) (engine.Source, error) {
+func (b *bundle) Source(*flows.Flow, *flows.Run) (engine.Source, error) {
 	return csvText("A\n1\n2\n"), nil
 }
 func (b *bundle) Sink(context.Context, *flows.Flow) (engine.Sink, error) { return b.sink, nil }
