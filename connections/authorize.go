@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/celonis-connector/connector/crypto"
+	"github.com/celonis-connector/connector/internal/audit"
 	"github.com/celonis-connector/connector/internal/fault"
 )
 
@@ -93,7 +94,7 @@ func (a *Authorizer) Start(ctx context.Context, workspace, id string) (Authoriza
 	if err != nil {
 		return Authorization{}, err
 	}
-	target, err := a.deps.Connections.Target(ctx, workspace, id)
+	target, err := a.deps.Connections.Target(audit.For(ctx, audit.ForAuthorize), workspace, id)
 	if err != nil {
 		return Authorization{}, err
 	}
@@ -177,7 +178,7 @@ func (a *Authorizer) Finish(ctx context.Context, r Return) (*Connection, error) 
 	if err != nil {
 		return nil, err
 	}
-	target, err := a.deps.Connections.Target(ctx, c.Workspace, c.ID)
+	target, err := a.deps.Connections.Target(audit.For(ctx, audit.ForAuthorize), c.Workspace, c.ID)
 	if err != nil {
 		return nil, err
 	}

@@ -28,6 +28,12 @@ type plan struct {
 	scopes []string
 	grant  Grant
 	http   *HTTPSettings
+	// maxRuns is every connection's.
+	maxRuns int
+	// outside, secrets and keep are those of an outside connection: its members, its new secrets and the stored ones that stay.
+	outside *Outside
+	secrets map[SecretField]crypto.Secret
+	keep    map[SecretField]bool
 	// refs are the references that secrets were given by.
 	refs map[SecretField]string
 }
@@ -81,12 +87,22 @@ func (f *findings) err() error {
 func (s *Service) check(ctx context.Context, workspace string, d Draft, current *Connection) (plan, error) {
 	d.Name, d.Domain, d.PoolID = strings.TrimSpace(d.Name), strings.TrimSpace(d.Domain), strings.TrimSpace(d.PoolID)
 	d = withoutLeftovers(d, current)
-	f := &findings{noun: "connection", fields: s.validator.Struct(d)}
-	p := plan{name: d.Name, apiType: d.APIType, authType: d.AuthType}
+	d = withoutOutsideLeftovers(d, current)
+	f := &findings{noun: "connection", fields: outsideFlat(s.validator.Struct(d))}
+	p := plan{name: d.Name, apiType: d.APIType, authType: d.AuthType, maxRuns: d.MaxRuns}
+	checkKind(f, d, current)
 	d = s.resolve(f, d, &p)
 	if !f.has("/name") && strings.ContainsFunc(d.Name, unicode.IsControl) {
 		f.add("/name", fault.New(fault.RequestFieldInvalid, "must not hold control characters"))
 	}
+	if d.APIType.IsOutside() {
+		if err := s.checkOutside(ctx, f, oauthDraft{workspace, d}, current, &p); err != nil {
+			return plan{}, err
+		}
+		return p, f.err()
+	}
+	refuseStrangers(f, d, celonisMembers())
+	checkCelonis(f, d)
 	if !f.has("/domain") {
 		var err error
 		if p.domain, err = s.deps.Domains.Parse(d.Domain); err != nil {
@@ -183,4 +199,20 @@ func whySecretNeeded(current *Connection, p *plan) error {
 			WithHint("a stored key is never sent to a new host")
 	}
 	return nil
+}
+
+// checkCelonis: a connection to Celonis has a domain, and logs in as Celonis knows it.
+func checkCelonis(f *findings, d Draft) {
+	if d.Domain == "" && !f.has("/domain") {
+		f.add("/domain", fault.New(fault.RequestFieldMissing, "must be given"))
+	}
+	switch d.AuthType {
+	case Custom, Token, OAuth2:
+	case "":
+		f.add("/authType", fault.New(fault.RequestFieldMissing, "must be given"))
+	default:
+		if !f.has("/authType") {
+			f.add("/authType", fault.New(fault.RequestFieldInvalid, "must be one of %s, %s, %s", Custom, Token, OAuth2))
+		}
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/celonis-connector/connector/crypto"
+	"github.com/celonis-connector/connector/internal/audit"
 )
 
 // Clone stores a copy of a connection under another name and tests it at once.
@@ -16,26 +17,24 @@ func (s *Service) Clone(ctx context.Context, workspace, id, name string) (*Conne
 	if err != nil {
 		return nil, err
 	}
+	if err := s.used(audit.For(ctx, audit.ForClone), c); err != nil {
+		return nil, err
+	}
 	d := c.Draft()
 	d.Name = name
-	key, err := openSecret(s.deps.Sealer, c)
-	if err != nil {
-		return nil, err
-	}
-	given := map[SecretField]*crypto.Secret{AppKey: &d.AppKey, APIKey: &d.APIKey, AccessKeyID: &d.AccessKeyID, SecretAccessKey: &d.SecretAccessKey}
-	if field, needed := SecretFor(c.AuthType); needed {
-		*given[field] = key
-	}
-	if d.AccessKeyID, d.SecretAccessKey, err = openIngestion(s.deps.Sealer, c); err != nil {
-		return nil, err
-	}
-	for field, sealed := range c.Secrets {
-		if to, ok := given[field]; ok && sealed.Ref != "" {
-			*to = crypto.NewRef(sealed.Ref)
+	given := d.givenSecrets()
+	fields, needed := secretsOf(c.APIType, c.AuthType)
+	for i, field := range fields {
+		sealed, stored := c.Secrets[field]
+		if !stored && i >= needed {
+			continue
 		}
-	}
-	if d.AccessKeyID, d.SecretAccessKey, err = openIngestion(s.deps.Sealer, c); err != nil {
-		return nil, err
+		if *given[field], err = openField(s.deps.Sealer, c, field); err != nil {
+			return nil, err
+		}
+		if sealed.Ref != "" {
+			*given[field] = crypto.NewRef(sealed.Ref)
+		}
 	}
 	return s.Create(ctx, workspace, d, CreateOptions{})
 }

@@ -1,4 +1,5 @@
-// Package connections says what a connection to Celonis is: its fields, the
+// Package connections says what a connection is, to Celonis or to what flows
+// read from: its fields, the
 // rules between them, how its secrets are kept and what a test call tells. It
 // knows no SQL, no Gin and no HTTP; those stand behind the ports of ports.go.
 package connections
@@ -63,7 +64,7 @@ const (
 	Offline Status = "offline"
 )
 
-// Connection is a stored way into one Celonis team.
+// Connection is a stored way into one Celonis team, or to one outside system.
 type Connection struct {
 	ID        string
 	Workspace string
@@ -72,8 +73,12 @@ type Connection struct {
 	Name     string
 	APIType  APIType
 	// Domain is a bare host in lower case, or host:port of an endpoint that the operator allows.
-	Domain   string
+	// It is "" for an outside connection.
+	Domain string
+	// AuthType is "" for connections of type SQL and S3, whose members say how they log in.
 	AuthType AuthType
+	// Outside is set for an outside connection only.
+	Outside *Outside
 	// PoolID is the data pool of a DataPush connection, a UUID.
 	PoolID string
 	// OAuthClientID, Scopes and Grant are those of an OAuth2 connection.
@@ -83,6 +88,8 @@ type Connection struct {
 	Grant  Grant
 	// HTTP is how calls are made; nil leaves everything to the service.
 	HTTP *HTTPSettings
+	// MaxRuns is how many runs may use the connection at once, at most 50; 0 is no bound.
+	MaxRuns int
 	// AuthorizedAt is when a user last allowed an AuthorizationCode connection; zero when none has, or no longer.
 	AuthorizedAt time.Time
 	// Secrets are sealed; a plaintext exists only inside a caller of Service.Target (I4).
@@ -106,11 +113,15 @@ type SealedSecret struct {
 // the merge patch. A secret that is left out of an update is kept.
 type Draft struct {
 	Name     string        `json:"name" validate:"required,max=100"`
-	APIType  APIType       `json:"apiType" validate:"required,oneof=intelligence dataPush"`
-	Domain   string        `json:"domain" validate:"required,max=300"`
-	AuthType AuthType      `json:"authType" validate:"required,oneof=custom token oauth2"`
+	APIType  APIType       `json:"apiType" validate:"required,oneof=intelligence dataPush http sql s3"`
+	Domain   string        `json:"domain,omitempty" validate:"max=300"`
+	AuthType AuthType      `json:"authType,omitempty" validate:"omitempty,oneof=custom token oauth2 none basic bearer header"`
 	AppKey   crypto.Secret `json:"appKey,omitzero"`
 	APIKey   crypto.Secret `json:"apiKey,omitzero"`
+	// Password, BearerToken and HeaderValue are those of outside connections.
+	Password    crypto.Secret `json:"password,omitzero"`
+	BearerToken crypto.Secret `json:"token,omitzero"`
+	HeaderValue crypto.Secret `json:"headerValue,omitzero"`
 	// AccessKeyID and SecretAccessKey are optional and come together.
 	AccessKeyID     crypto.Secret `json:"accessKeyId,omitzero"`
 	SecretAccessKey crypto.Secret `json:"secretAccessKey,omitzero"`
@@ -122,14 +133,23 @@ type Draft struct {
 
 	// HTTP is the HTTP view of the same connection.
 	HTTP *HTTPSettings `json:"http,omitempty"`
+	// MaxRuns is how many runs may use the connection at once; absent is no bound.
+	MaxRuns int `json:"maxRuns,omitempty" validate:"min=0,max=50"`
+
+	// Outside are the members of outside connections.
+	Outside
 }
 
 // Draft gives what a caller may write of the connection, as it is, without secrets.
 func (c *Connection) Draft() Draft {
-	return Draft{
+	d := Draft{
 		Name: c.Name, APIType: c.APIType, Domain: c.Domain, AuthType: c.AuthType, PoolID: c.PoolID,
-		OAuthClientID: c.OAuthClientID, Scopes: c.Scopes, Grant: c.Grant, HTTP: c.HTTP,
+		OAuthClientID: c.OAuthClientID, Scopes: c.Scopes, Grant: c.Grant, HTTP: c.HTTP, MaxRuns: c.MaxRuns,
 	}
+	if c.Outside != nil {
+		d.Outside, d.Grant = *c.Outside, ""
+	}
+	return d
 }
 
 // Target is everything a test call or a client needs to reach Celonis. It
@@ -154,7 +174,8 @@ type Target struct {
 
 // Step is one thing that a test call looks at.
 type Step struct {
-	// Step is dns, tls, auth, scheme, scope, pool or permission.
+	// Step is dns, tls, auth, scheme, scope, pool or permission; of an outside connection dns, tls, auth, permission, bucket,
+	// database or answer.
 	Step   string     `json:"step"`
 	OK     bool       `json:"ok"`
 	Code   fault.Code `json:"code,omitempty"`

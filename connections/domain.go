@@ -36,21 +36,22 @@ type Domain struct {
 // DomainPolicy says which hosts a connection may name: teams under
 // celonis.cloud and the endpoints that the operator allows.
 type DomainPolicy struct {
-	// endpoints holds scheme://host, or scheme://host:port where the port is not the scheme's own.
+	// endpoints holds scheme://host, or scheme://host:port where the port is not the scheme's own; those of tcp are databases.
 	endpoints map[string]bool
+	outside   OutsidePolicy
 }
 
 // NewDomainPolicy makes a policy from the operator's allowed endpoints, each of
-// the form http(s)://host or http(s)://host:port. A malformed entry is fault
+// the form http(s)://host, http(s)://host:port or tcp://host:port. A malformed entry is fault
 // EgressAllowList.
 func NewDomainPolicy(allowed []string) (*DomainPolicy, error) {
 	p := &DomainPolicy{endpoints: make(map[string]bool, len(allowed))}
 	for i, entry := range allowed {
 		u, err := url.Parse(strings.ToLower(strings.TrimSpace(entry)))
-		if err != nil || u.Hostname() == "" || (u.Scheme != "http" && u.Scheme != "https") ||
+		if err != nil || u.Hostname() == "" || (u.Scheme != "http" && u.Scheme != "https" && (u.Scheme != "tcp" || u.Port() == "")) ||
 			u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" || strings.Contains(u.Host, "*") {
 			// The entry is not repeated: there may be credentials in it.
-			return nil, fault.New(fault.EgressAllowList, "entry %d of the allowed endpoints is not of the form http(s)://host:port", i+1)
+			return nil, fault.New(fault.EgressAllowList, "entry %d of the allowed endpoints is not of the form http(s)://host:port or tcp://host:port", i+1)
 		}
 		p.endpoints[u.Scheme+"://"+withoutDefaultPort(u.Scheme, u.Host)] = true
 	}
@@ -58,10 +59,13 @@ func NewDomainPolicy(allowed []string) (*DomainPolicy, error) {
 }
 
 func withoutDefaultPort(scheme, host string) string {
-	if scheme == "https" {
+	switch scheme {
+	case "https":
 		return strings.TrimSuffix(host, ":443")
+	case "http":
+		return strings.TrimSuffix(host, ":80")
 	}
-	return strings.TrimSuffix(host, ":80")
+	return host
 }
 
 // Parse reads what a person typed or pasted: a host, or an address of a page

@@ -7,21 +7,24 @@ import (
 // Form is the form of a connection: Draft, what each property is and where in
 // Celonis its value is found, and the rules that check keeps.
 func Form(p *DomainPolicy) form.Spec {
+	// keyed is what logging in to Celonis by a key takes.
 	keyed := func(secret string) form.Schema {
 		return form.All(form.Need(secret), form.Without(otherThan(secret)...), form.Without("oauthClientId", "scopes"), form.Absent("grant"))
 	}
 	return form.Spec{
-		Title: "Connection", Help: "A stored way into one Celonis team. It is tested when it is saved.",
+		Title: "Connection", Help: "A stored way into one Celonis team, or to a system that flows read from. It is tested when it is saved.",
 		Of: Draft{}, Hints: draftHints(p),
-		Rules: map[string][]form.Schema{"": {
+		Rules: map[string][]form.Schema{"": append([]form.Schema{
 			form.If(map[string]any{"apiType": DataPush}, poolNeeded()),
 			form.If(map[string]any{"apiType": Intelligence}, form.Without("poolId", string(AccessKeyID), string(SecretAccessKey))),
+			ifThen(among("apiType", celonisTypes()...), catalogued("scopes")),
 			{"if": form.Need(string(AccessKeyID)), "then": form.Need(string(SecretAccessKey))},
 			{"if": form.Need(string(SecretAccessKey)), "then": form.Need(string(AccessKeyID))},
 			form.If(map[string]any{"authType": Custom}, keyed(string(AppKey))),
 			form.If(map[string]any{"authType": Token}, keyed(string(APIKey))),
-			form.If(map[string]any{"authType": OAuth2}, form.All(form.Need("oauthClientId", "scopes"), form.Without(string(AppKey), string(APIKey)))),
-		}},
+			ifThen(form.All(among("apiType", celonisTypes()...), among("authType", OAuth2)),
+				form.All(form.Need("oauthClientId", "scopes"), form.Without(string(AppKey), string(APIKey)))),
+		}, outsideRules()...)},
 	}
 }
 
@@ -48,8 +51,11 @@ func draftHints(p *DomainPolicy) []form.Hint {
 		},
 		{
 			Path: "/apiType", Label: "API type",
-			Help:   "The side of Celonis that the connection speaks to: it either brings data in or takes insight out.",
-			Titles: map[string]string{string(DataPush): "Data Push: bring data into a data pool", string(Intelligence): "Intelligence: take KPIs, records and events out"},
+			Help: "What the connection leads to: the side of Celonis that brings data in or takes insight out, or a system that flows read from.",
+			Titles: map[string]string{
+				string(DataPush): "Data Push: bring data into a data pool", string(Intelligence): "Intelligence: take KPIs, records and events out",
+				string(HTTP): "HTTP: read a REST API or files of a web server", string(SQL): "SQL: read a database", string(S3): "S3: read files of a blob store",
+			},
 		},
 		{
 			Path: "/domain", Label: "Domain", Refine: p.schema(), Example: "acme.eu-1.celonis.cloud", Placeholder: "team.realm.celonis.cloud",
@@ -58,12 +64,15 @@ func draftHints(p *DomainPolicy) []form.Hint {
 				"Sign in to Celonis in the browser.",
 				"Copy what stands in the address bar between https:// and the next slash.",
 			},
+			ShowWhen: []form.When{form.Is("apiType", DataPush, Intelligence)},
 		},
 		{
 			Path: "/authType", Label: "Authentication",
-			Help: "How the connection logs in. OAuth is what Celonis recommends; the keys are simpler to begin with.",
+			Help:     "How the connection logs in. OAuth is what Celonis recommends; the keys are simpler to begin with.",
+			ShowWhen: []form.When{form.Is("apiType", DataPush, Intelligence, HTTP)},
 			Titles: map[string]string{
 				string(Custom): "App key (a key of an application)", string(Token): "API key (a key of a user)", string(OAuth2): "OAuth 2.0 (an OAuth client and scopes)",
+				string(NoAuth): "None", string(Basic): "User name and password", string(Bearer): "Bearer token", string(HeaderAuth): "A secret in a header",
 			},
 		},
 	}
@@ -80,6 +89,7 @@ func draftHints(p *DomainPolicy) []form.Hint {
 		OptionsFrom: picked("pools", "id"),
 	})
 	hints = append(hints, ingestionHints()...)
+	hints = append(hints, outsideHints()...)
 	return append(hints, httpHints()...)
 }
 
@@ -142,6 +152,7 @@ func oauthHints() []form.Hint {
 
 func httpHints() []form.Hint {
 	return []form.Hint{
+		{Path: "/maxRuns", Label: "Runs at a time", Example: 2, Help: "How many runs may use the connection at once; the others wait. Left out, there is no bound."},
 		{Path: "/http", Label: "HTTP", View: form.HTTP, Help: "How the connection's calls are made. What is left out is the service's own choice."},
 		{
 			Path: "/http/headers", Label: "Extra headers", View: form.HTTP,
@@ -209,7 +220,7 @@ func OAuthClientForm(p *DomainPolicy) form.Spec {
 				Help:  "The only hosts that the secret may be sent to.",
 				HowTo: []string{"Copy what stands in the browser's address bar between https:// and the next slash when you are signed in to Celonis."},
 			},
-			{Path: "/validDomains/*", Label: "Domain", Help: "A host of a Celonis team.", Refine: p.schema()},
+			{Path: "/validDomains/*", Label: "Domain", Help: "A host of a Celonis team, or one that a connection of type http or its token URL has.", Refine: p.clientHostSchema()},
 			{
 				Path: "/allowedScopes", Label: "Allowed scopes", Example: []string{"integration.data-pools:data_push"},
 				Help:  "The scopes that the client has in Celonis. Its connections ask for some or all of them.",
@@ -217,6 +228,6 @@ func OAuthClientForm(p *DomainPolicy) form.Spec {
 			},
 			scopeHint("/allowedScopes/*", "every scope of Celonis"),
 		},
-		Rules: map[string][]form.Schema{"": {form.Need("clientSecret")}},
+		Rules: map[string][]form.Schema{"": {form.Need("clientSecret"), clientScopes()}},
 	}
 }

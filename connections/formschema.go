@@ -60,7 +60,8 @@ func scopeHint(path, all string) form.Hint {
 		scopes = append(scopes, s.Scope)
 		h.Titles[s.Scope], h.Groups[s.Scope] = s.Grants, s.Group
 	}
-	h.Refine = form.Schema{"enum": scopes}
+	// Other systems have scopes of their own; the rules hold those of Celonis to the catalog.
+	h.Refine = form.Schema{"anyOf": []form.Schema{{"enum": scopes}, {"pattern": scopePattern}}}
 	return h
 }
 

@@ -39,7 +39,7 @@ func (s *Service) Refused(ctx context.Context, workspace, id string, revision in
 		return err
 	}
 	// The row is written although the run is being stopped.
-	ctx = audit.As(context.WithoutCancel(ctx), audit.Actor{ID: audit.Run})
+	ctx = audit.AsRun(context.WithoutCancel(ctx))
 	c, readErr := s.deps.Repository.Connection(ctx, workspace, id)
 	if readErr != nil {
 		return err

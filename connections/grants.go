@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/celonis-connector/connector/crypto"
+	"github.com/celonis-connector/connector/internal/audit"
 	"github.com/celonis-connector/connector/internal/fault"
 )
 
@@ -69,6 +70,8 @@ type HeldGrant struct {
 type GrantsDeps struct {
 	Repository GrantRepository
 	Sealer     Sealer
+	// SecretUses puts on record that tokens are opened; nil records nothing.
+	SecretUses *audit.Uses
 	Now        func() time.Time
 	// Process names this process among those that share the database.
 	Process string
@@ -112,6 +115,9 @@ func (g *Grants) seal(workspace, connectionID string, t GrantedTokens) (string, 
 func (g *Grants) Read(ctx context.Context, workspace, connectionID string) (HeldGrant, error) {
 	stored, err := g.deps.Repository.Grant(ctx, workspace, connectionID)
 	if err != nil {
+		return HeldGrant{}, err
+	}
+	if err := g.used(ctx, workspace, connectionID); err != nil {
 		return HeldGrant{}, err
 	}
 	plain, err := g.deps.Sealer.Open(stored.Envelope, placeOfGrant(workspace, connectionID))

@@ -84,18 +84,18 @@ func openIngestion(s Sealer, c *Connection) (id, secret crypto.Secret, err error
 }
 
 func ingestionHints() []form.Hint {
-	when := []form.When{form.Is("apiType", DataPush)}
+	when := []form.When{form.Is("apiType", DataPush, S3)}
 	return []form.Hint{
 		{
-			Path: "/" + string(AccessKeyID), Label: "Data ingestion access key", Secret: true, Refine: secretSchema(), ShowWhen: when,
-			Help: "Only for imports of type dataIngestion. It is stored encrypted and never shown again.",
+			Path: "/" + string(AccessKeyID), Label: "Access key id", Secret: true, Refine: secretSchema(), ShowWhen: when,
+			Help: "Of S3, who reads the bucket; left out where anybody may. Of Data Push, only for imports of type dataIngestion. It is stored encrypted and never shown again.",
 			HowTo: []string{
-				"In Celonis, open the data pool and its Data Ingestion app.",
-				"Make an access key and copy both halves at once: Celonis shows them this one time.",
+				"For S3, make an access key for a user who may list and read the bucket.",
+				"For Data Push, open the data pool in Celonis and its Data Ingestion app, make an access key there and copy both halves at once: Celonis shows them this one time.",
 			},
 		},
 		{
-			Path: "/" + string(SecretAccessKey), Label: "Data ingestion secret", Secret: true, Refine: secretSchema(), ShowWhen: when,
+			Path: "/" + string(SecretAccessKey), Label: "Secret access key", Secret: true, Refine: secretSchema(), ShowWhen: when,
 			Help: "The other half of the access key.",
 		},
 	}

@@ -3,14 +3,20 @@ package connections
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/celonis-connector/connector/internal/fault"
 )
 
 // lacksKey reports whether a connection has been stored without the secret that it needs.
 func (c *Connection) lacksKey() bool {
-	field, needed := SecretFor(c.AuthType)
-	return needed && c.Secrets[field].Envelope == ""
+	fields, needed := secretsOf(c.APIType, c.AuthType)
+	for _, field := range fields[:needed] {
+		if c.Secrets[field].Envelope == "" {
+			return true
+		}
+	}
+	return false
 }
 
 // Check gives a draft as it would be stored, without its secrets, and stores
@@ -35,7 +41,8 @@ func (s *Service) Check(ctx context.Context, workspace, id string, d Draft) (Dra
 	}
 	c := &Connection{}
 	applyOAuth(c, p)
-	c.Name, c.APIType, c.Domain, c.AuthType, c.PoolID, c.HTTP = p.name, p.apiType, p.domain.Host, p.authType, p.poolID, p.http
+	c.Outside = p.outside
+	c.Name, c.APIType, c.Domain, c.AuthType, c.PoolID, c.HTTP, c.MaxRuns = p.name, p.apiType, p.domain.Host, p.authType, p.poolID, p.http, p.maxRuns
 	return c.Draft(), nil
 }
 
@@ -46,7 +53,7 @@ func withoutSecretFaults(err error) error {
 	}
 	f := fault.From(err)
 	rest := slices.DeleteFunc(slices.Clone(f.Fields), func(x fault.Field) bool {
-		return x.Code == fault.RequestFieldMissing && (x.Pointer == "/"+string(AppKey) || x.Pointer == "/"+string(APIKey))
+		return x.Code == fault.RequestFieldMissing && slices.Contains([]SecretField{AppKey, APIKey, Password, BearerToken, HeaderValue}, SecretField(strings.TrimPrefix(x.Pointer, "/")))
 	})
 	if len(rest) == 0 {
 		return nil

@@ -59,9 +59,9 @@ type OAuthClient struct {
 	ClientID   string
 	AuthMethod AuthMethod
 	// ValidDomains are the only hosts that the secret, and every token got with
-	// it, may be sent to, in the form of Connection.Domain.
+	// it, may be sent to, in the form of Connection.Domain. Those under celonis.cloud and others do not mix.
 	ValidDomains []string
-	// AllowedScopes are the scopes that the client has in Celonis, in the catalog's order.
+	// AllowedScopes are the scopes that the client has, those of Celonis in the catalog's order.
 	AllowedScopes []string
 	Secret        SealedSecret
 	CreatedAt     time.Time
@@ -76,7 +76,7 @@ type OAuthClientDraft struct {
 	ClientSecret  crypto.Secret `json:"clientSecret,omitzero"`
 	AuthMethod    AuthMethod    `json:"authMethod,omitempty" validate:"omitempty,oneof=clientSecretBasic clientSecretPost"`
 	ValidDomains  []string      `json:"validDomains" validate:"required,min=1,max=20,dive,max=300"`
-	AllowedScopes []string      `json:"allowedScopes" validate:"required,min=1,max=100,dive,max=100"`
+	AllowedScopes []string      `json:"allowedScopes" validate:"required,max=100,dive,max=100"`
 }
 
 // Draft gives what a caller may write of the client, as it is, without the secret.

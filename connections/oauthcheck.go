@@ -168,11 +168,14 @@ func (s *Service) storedOAuth(ctx context.Context, c *Connection) (*OAuthTarget,
 			return nil, scopeNotAllowed(client, scope)
 		}
 	}
-	return s.oauthTarget(client, oauthUse{c.ID, c.Scopes, c.Grant})
+	return s.oauthTarget(ctx, client, oauthUse{c.ID, c.Scopes, c.Grant})
 }
 
 // oauthTarget opens an OAuth client's secret.
-func (s *Service) oauthTarget(c *OAuthClient, use oauthUse) (*OAuthTarget, error) {
+func (s *Service) oauthTarget(ctx context.Context, c *OAuthClient, use oauthUse) (*OAuthTarget, error) {
+	if err := s.usedClient(ctx, c); err != nil {
+		return nil, err
+	}
 	secret, err := openClientSecret(s.deps.Sealer, c)
 	if err != nil {
 		return nil, err

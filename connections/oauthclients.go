@@ -174,11 +174,7 @@ func (s *OAuthClientService) check(d OAuthClientDraft, current *OAuthClient) (OA
 		d.AuthMethod = ClientSecretBasic
 	}
 	d.ValidDomains = s.checkDomains(f, d.ValidDomains)
-	if len(d.AllowedScopes) > 0 {
-		scopes, err := ParseCelonisScopes(d.AllowedScopes)
-		f.addEach("/allowedScopes", err)
-		d.AllowedScopes = scopes
-	}
+	d.AllowedScopes = checkClientScopes(f, d)
 	if d.ClientSecret.IsZero() {
 		if reason := whyClientSecretNeeded(current, d); reason != nil {
 			f.add("/clientSecret", reason)
@@ -216,13 +212,13 @@ func (s *OAuthClientService) checkDomains(f *findings, given []string) []string 
 		if f.has(pointer) {
 			continue
 		}
-		domain, err := s.deps.Domains.Parse(text)
+		host, err := s.clientHost(text)
 		if err != nil {
 			f.add(pointer, err)
 			continue
 		}
-		if !slices.Contains(hosts, domain.Host) {
-			hosts = append(hosts, domain.Host)
+		if !slices.Contains(hosts, host) {
+			hosts = append(hosts, host)
 		}
 	}
 	return hosts

@@ -56,3 +56,8 @@ type OAuthClientRepository interface {
 type Tester interface {
 	Test(ctx context.Context, t Target) TestResult
 }
+
+// OutsideTester makes a test call to what an outside connection leads to.
+type OutsideTester interface {
+	TestOutside(ctx context.Context, t OutsideTarget) TestResult
+}

@@ -52,30 +52,28 @@ func (r resolving) Open(envelope string, aad crypto.AAD) (crypto.Secret, error) 
 	if !is {
 		return plain, nil
 	}
-	return lookUp(r.refs, ref)
+	return lookUp(r.refs, ref, SecretField(aad.Field))
 }
 
-// lookUp resolves a reference and holds what it finds to the rules of a key.
-func lookUp(refs SecretRefs, ref string) (crypto.Secret, error) {
+// lookUp resolves a reference and holds what it finds to the rules of its field.
+func lookUp(refs SecretRefs, ref string, field SecretField) (crypto.Secret, error) {
 	found, err := refs.Resolve(ref)
 	if err != nil {
 		return crypto.Secret{}, err
 	}
-	return cleanSecret(found, "key")
+	return cleanField(found, field)
 }
 
 // resolve puts what references name in the place of the references, so that a
 // draft is checked and tested as it will be used, and notes their names in p.
 func (s *Service) resolve(f *findings, d Draft, p *plan) Draft {
 	p.refs = map[SecretField]string{}
-	for field, secret := range map[SecretField]*crypto.Secret{
-		AppKey: &d.AppKey, APIKey: &d.APIKey, AccessKeyID: &d.AccessKeyID, SecretAccessKey: &d.SecretAccessKey,
-	} {
+	for field, secret := range d.givenSecrets() {
 		ref, is := secret.Ref()
 		if !is {
 			continue
 		}
-		found, err := lookUp(s.deps.SecretRefs, ref)
+		found, err := lookUp(s.deps.SecretRefs, ref, field)
 		if err != nil {
 			f.add("/"+string(field), err)
 			continue

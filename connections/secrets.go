@@ -121,6 +121,9 @@ func maskWords() []string {
 	return []string{"redacted", "secret", "hidden", "masked", "unchanged", "set"}
 }
 
+// IsMask tells what a form shows in a secret's place.
+func IsMask(text string) bool { return text != "" && looksMasked(text) }
+
 // looksMasked tells what a form shows in a secret's place.
 func looksMasked(key string) bool {
 	if slices.Contains(maskWords(), strings.ToLower(strings.Trim(key, "[]<>(){}"))) {

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/celonis-connector/connector/internal/audit"
 	"github.com/celonis-connector/connector/internal/fault"
 	"github.com/celonis-connector/connector/internal/validate"
 	"github.com/google/uuid"
@@ -24,12 +25,16 @@ type Deps struct {
 	OAuthClients OAuthClientRepository
 	Sealer       Sealer
 	Tester       Tester
-	Domains      *DomainPolicy
-	Logger       *slog.Logger
+	// Outside tests outside connections; without it, their tests say that they cannot be made here.
+	Outside OutsideTester
+	Domains *DomainPolicy
+	Logger  *slog.Logger
 	// Uses tells what flows do with connections; without it, what every connection of its API type does is all there is.
 	Uses OperationUses
 	// Runs is told of runs that may go on; the sweep finds them when it is nil.
 	Runs RunQueue
+	// SecretUses puts on record that secrets are opened; nil records nothing.
+	SecretUses *audit.Uses
 	// SecretRefs finds secrets that are kept elsewhere; none may be when it is nil.
 	SecretRefs SecretRefs
 	// TestLimits bound the tests that callers ask for; DefaultTestLimits when zero.
@@ -61,6 +66,9 @@ func NewService(d Deps) *Service {
 	}
 	if d.SecretRefs == nil {
 		d.SecretRefs = noRefs{}
+	}
+	if d.Outside == nil {
+		d.Outside = noOutside{d.Now}
 	}
 	d.Sealer = resolving{d.Sealer, d.SecretRefs}
 	if d.TestLimits == (TestLimits{}) {
@@ -182,8 +190,11 @@ func (s *Service) update(ctx context.Context, workspace, id string, d Draft, rev
 
 // apply writes a plan into c; changed tells whether anything is new that a test looks at.
 func (s *Service) apply(c *Connection, p plan) (changed bool, err error) {
+	if p.outside != nil {
+		return s.applyOutside(c, p)
+	}
 	changed = applyOAuth(c, p) || !c.HTTP.Equal(p.http) || c.Domain != p.domain.Host || c.AuthType != p.authType || c.APIType != p.apiType || c.PoolID != p.poolID
-	c.Name, c.APIType, c.Domain, c.AuthType, c.PoolID, c.HTTP = p.name, p.apiType, p.domain.Host, p.authType, p.poolID, p.http
+	c.Name, c.APIType, c.Domain, c.AuthType, c.PoolID, c.HTTP, c.MaxRuns = p.name, p.apiType, p.domain.Host, p.authType, p.poolID, p.http, p.maxRuns
 	c.UpdatedAt = s.deps.Now()
 	maps.DeleteFunc(c.Secrets, func(f SecretField, _ SealedSecret) bool { return f != p.field && !(p.ingestionKept && isIngestion(f)) })
 	renewed, err := applyIngestion(s.deps.Sealer, c, p)

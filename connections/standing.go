@@ -41,7 +41,8 @@ const (
 func FindingOf(code fault.Code) Finding {
 	switch code {
 	case fault.CelonisUnauthorized, fault.CelonisSchemeMixup, fault.CelonisForbidden, fault.CelonisOAuthClient,
-		fault.CelonisOAuthMethod, fault.CelonisOAuthScope, fault.CelonisOAuthGrant, fault.CelonisOAuthRefresh, fault.ConnectionUnauthorized:
+		fault.CelonisOAuthMethod, fault.CelonisOAuthScope, fault.CelonisOAuthGrant, fault.CelonisOAuthRefresh, fault.ConnectionUnauthorized,
+		fault.SourceUnauthorized:
 		return Refused
 	}
 	if fault.Describe(code).Retry == fault.Never {

@@ -33,9 +33,13 @@ func (s *Service) TestDraft(ctx context.Context, workspace string, d Draft) (Tes
 	if err := s.limiter.take(workspace, s.deps.TestLimits.Unsaved, s.deps.Now()); err != nil {
 		return TestResult{}, err
 	}
+	if p.outside != nil {
+		return s.testOutsideDraft(ctx, workspace, p)
+	}
+	ctx = asTest(ctx)
 	t := Target{BaseURL: p.domain.BaseURL, APIType: p.apiType, AuthType: p.authType, Key: p.secret, PoolID: p.poolID, HTTP: p.http}
 	if p.client != nil {
-		if t.OAuth, err = s.oauthTarget(p.client, oauthUse{Scopes: p.scopes, Grant: p.grant}); err != nil {
+		if t.OAuth, err = s.oauthTarget(ctx, p.client, oauthUse{Scopes: p.scopes, Grant: p.grant}); err != nil {
 			return TestResult{}, err
 		}
 	}
@@ -60,8 +64,14 @@ func (s *Service) Target(ctx context.Context, workspace, id string) (Target, err
 }
 
 func (s *Service) targetOf(ctx context.Context, c *Connection) (Target, error) {
+	if c.APIType.IsOutside() {
+		return Target{}, fault.New(fault.ConnectionAPIType, "the connection %q is of apiType %q and does not lead to Celonis", c.Name, c.APIType)
+	}
 	domain, err := s.deps.Domains.Parse(c.Domain)
 	if err != nil {
+		return Target{}, err
+	}
+	if err := s.used(ctx, c); err != nil {
 		return Target{}, err
 	}
 	key, err := openSecret(s.deps.Sealer, c)
@@ -82,15 +92,31 @@ func (s *Service) targetOf(ctx context.Context, c *Connection) (Target, error) {
 	return t, err
 }
 
+// call makes the test call of a stored connection.
+func (s *Service) call(ctx context.Context, c *Connection) (TestResult, error) {
+	ctx = asTest(ctx)
+	if c.APIType.IsOutside() {
+		target, err := s.outsideTargetOf(ctx, c)
+		if err != nil {
+			return TestResult{}, err
+		}
+		return s.deps.Outside.TestOutside(ctx, target), nil
+	}
+	target, err := s.targetOf(ctx, c)
+	if err != nil {
+		return TestResult{}, err
+	}
+	return s.deps.Tester.Test(ctx, target), nil
+}
+
 // test puts a result and the standing that follows from it into c and stores
 // both. A test that the caller's own going away cut short says nothing of the
 // connection.
 func (s *Service) test(ctx context.Context, c *Connection, by Observer) error {
-	target, err := s.targetOf(ctx, c)
+	result, err := s.call(ctx, c)
 	if err != nil {
 		return err
 	}
-	result := s.deps.Tester.Test(ctx, target)
 	if err := ctx.Err(); err != nil {
 		return fault.Wrap(err, fault.Unavailable, "the test was cut short")
 	}

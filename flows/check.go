@@ -12,25 +12,49 @@ import (
 // withDefaults fills what a caller left out, so that a read shows what will happen.
 func withDefaults(s Spec) Spec {
 	s.Export = exportDefaults(s.Export)
+	s.Export = httpDefaults(s.Export)
+	s.Export = sqlDefaults(s.Export)
+	s.Export = webhookDefaults(s.Export)
+	s.Export.Delta = deltaDefaults(s.Export.Delta)
 	s.Import = importDefaults(s.Import)
+	s.Schedule = scheduleDefaults(s.Schedule)
+	if s.Expand != "" && s.ExpandEmpty == "" {
+		s.ExpandEmpty = ExpandKeep
+	}
 	if s.MaxErrors == nil {
 		s.MaxErrors = &Threshold{Count: DefaultMaxErrors}
+	}
+	if s.ErrorRetentionDays == 0 {
+		s.ErrorRetentionDays = DefaultErrorRetentionDays
 	}
 	return s
 }
 
-// check finds every fault of a spec: its tags, the rules between its fields, and what it refers to.
-func (s *Service) check(ctx context.Context, workspace string, spec Spec) error {
+// check finds every fault of a spec: its tags, the rules between its fields, and what it refers to. id is the flow's, ""
+// for a new one.
+func (s *Service) check(ctx context.Context, workspace, id string, spec Spec) error {
 	fields := s.valid.Struct(spec)
 	if len(fields) == 0 {
 		fields = append(fields, checkExport(spec.Export)...)
+		fields = append(fields, checkDelta(spec)...)
 		fields = append(fields, checkImport(spec)...)
+		fields = append(fields, checkSchedule(spec.Schedule)...)
 		fields = append(fields, s.CheckMapping(spec)...)
 		referred, err := s.checkReferences(ctx, workspace, spec)
 		if err != nil {
 			return err
 		}
 		fields = append(fields, referred...)
+		behind, err := s.checkBehind(ctx, workspace, id, spec)
+		if err != nil {
+			return err
+		}
+		fields = append(fields, behind...)
+		followers, err := s.checkThen(ctx, workspace, id, spec.Then)
+		if err != nil {
+			return err
+		}
+		fields = append(fields, followers...)
 	}
 	if len(fields) > 0 {
 		return fault.New(fault.RequestInvalid, "the flow has %d invalid fields", len(fields)).WithFields(fields...)
@@ -58,16 +82,21 @@ func (s *Service) checkReferences(ctx context.Context, workspace string, spec Sp
 		case !slices.Contains(use.types, c.APIType):
 			fields = append(fields, fault.Field{Pointer: use.pointer, Code: fault.ConnectionAPIType,
 				Detail: "names a connection whose apiType is not " + joinTypes(use.types)})
+		case use.pointer == "/export/connectionId":
+			fields = append(fields, spec.Export.checkBelow(c)...)
+			fields = append(fields, spec.Export.checkDialect(c)...)
 		}
 	}
-	if spec.Export.FileID == "" {
-		return fields, nil
+	for _, use := range spec.fileUses() {
+		_, err := s.Files.File(ctx, workspace, use.id)
+		switch {
+		case fault.Has(err, fault.FileNotFound):
+			fields = append(fields, fault.Field{Pointer: use.pointer, Code: fault.FileNotFound, Detail: "names no uploaded file"})
+		case err != nil:
+			return nil, err
+		}
 	}
-	_, err = s.Files.File(ctx, workspace, spec.Export.FileID)
-	if fault.Has(err, fault.FileNotFound) {
-		return append(fields, fault.Field{Pointer: "/export/fileId", Code: fault.FileNotFound, Detail: "names no uploaded file"}), nil
-	}
-	return fields, err
+	return fields, nil
 }
 
 // connectionUse is a place of a spec that names a connection.
@@ -80,7 +109,7 @@ type connectionUse struct {
 func (s Spec) connectionUses() []connectionUse {
 	uses := []connectionUse{{"/import/connectionId", s.Import.ConnectionID, []connections.APIType{connections.DataPush}}}
 	if id := s.Export.ConnectionID; id != "" {
-		uses = append(uses, connectionUse{"/export/connectionId", id, exportKinds()[s.Export.Type].reads})
+		uses = append(uses, connectionUse{"/export/connectionId", id, s.Export.reads()})
 	}
 	return slices.DeleteFunc(uses, func(u connectionUse) bool { return u.id == "" })
 }

@@ -22,8 +22,20 @@ type exportKind struct {
 // exportKinds is the one list of what an export can be.
 func exportKinds() map[ExportType]exportKind {
 	return map[ExportType]exportKind{
-		ExportFile:    {members: []string{"fileId", "path", "format", "csv"}, check: checkFileExport},
+		ExportFile: {
+			reads:   []connections.APIType{connections.HTTP, connections.S3},
+			members: []string{"fileId", "path", "url", "connectionId", "prefix", "format", "csv", "delta"}, check: checkFileExport,
+		},
+		ExportHTTP: {
+			reads:   []connections.APIType{connections.HTTP},
+			members: []string{"connectionId", "request", "itemsPath", "paging", "format", "csv", "delta"}, check: checkHTTPExport,
+		},
+		ExportSQL: {
+			reads:   []connections.APIType{connections.SQL},
+			members: []string{"connectionId", "query", "partitionBy", "partitions", "queryTimeout", "delta"}, check: checkSQLExport,
+		},
 		ExportRecords: {members: []string{"gather"}, check: nothingMore},
+		ExportWebhook: {members: []string{"webhook", "itemsPath", "gather"}, check: checkWebhook},
 	}
 }
 
@@ -44,12 +56,7 @@ func checkExport(e Export) (fields []fault.Field) {
 }
 
 func checkFileExport(e Export) (fields []fault.Field) {
-	switch {
-	case e.FileID == "" && e.Path == "":
-		fields = append(fields, missing("/export/fileId", "must name a file uploaded with POST /v1/files"))
-	case e.FileID != "" && e.Path != "":
-		fields = append(fields, invalid("/export/path", "cannot be given beside fileId"))
-	}
+	fields = append(fields, checkFilePlace(e)...)
 	if e.Format == "" {
 		fields = append(fields, missing("/export/format", "must be one of csv, ndjson, json, parquet"))
 	}

@@ -65,6 +65,12 @@ type Flow struct {
 	Enabled   bool
 	CreatedAt time.Time
 	UpdatedAt time.Time
+	// Paused holds the flow's runs in the queue; triggers start runs all the same.
+	Paused bool
+	// Retrying marks a flow as ForRetry gives it; it is not stored.
+	Retrying bool
+	// Hook is what a write brings to the flow's webhook; a read leaves it nil.
+	Hook *HookChange
 	Spec
 }
 
@@ -72,6 +78,15 @@ type Flow struct {
 type Spec struct {
 	Name   string `json:"name" validate:"required,max=100"`
 	Export Export `json:"export" validate:"required"`
+	// Expand is a JSON Pointer to a list: each of its elements becomes a record, in which it stands in the list's place.
+	// The ledger counts these. ExpandEmpty says what becomes of a record without elements.
+	Expand      string      `json:"expand,omitempty" validate:"max=1024"`
+	ExpandEmpty ExpandEmpty `json:"expandEmpty,omitempty" validate:"omitempty,oneof=keep drop"`
+	// Filter is an expression; records for which it is false or null are counted as filtered. It sees the records that
+	// Expand makes.
+	Filter string `json:"filter,omitempty" validate:"max=4000"`
+	// Lookups are the tables that the mapping and the filter look values up in.
+	Lookups []LookupTable `json:"lookups,omitempty" validate:"max=20,dive"`
 	// Mapping shapes records into rows; none means every field, with inferred types.
 	Mapping []Rule `json:"mapping,omitempty" validate:"max=4000,dive"`
 	Import  Import `json:"import" validate:"required"`
@@ -79,21 +94,51 @@ type Spec struct {
 	SchemaPolicy SchemaPolicy `json:"schemaPolicy,omitempty" validate:"omitempty,oneof=evolve freeze discardRow discardValue"`
 	// MaxErrors is how many bad records a run bears; absent is DefaultMaxErrors.
 	MaxErrors *Threshold `json:"maxErrors,omitempty"`
+	// Schedule starts runs by itself; absent is none.
+	Schedule *Schedule `json:"schedule,omitempty"`
+	// Then are the ids of the flows that run once a run of this one has succeeded.
+	Then []string `json:"then,omitempty" validate:"max=20,unique,dive,required,max=64"`
+	// TraceKey lists the source's fields, or JSON Pointers, that tell a record from others in every run; absent are those of
+	// the import's keys.
+	TraceKey []string `json:"traceKey,omitempty" validate:"max=10,unique,dive,required,max=1024"`
+	// ErrorRetentionDays is how long record errors are kept after their last change; absent is DefaultErrorRetentionDays.
+	ErrorRetentionDays int `json:"errorRetentionDays,omitempty" validate:"omitempty,min=1,max=365"`
 }
 
 // Export is the source side of a flow.
 type Export struct {
-	Type ExportType `json:"type" validate:"required,oneof=file records"`
+	Type ExportType `json:"type" validate:"required,oneof=file records http sql webhook"`
 	// ConnectionID is the connection that is read through, where the type reads through one.
 	ConnectionID string `json:"connectionId,omitempty" validate:"max=64"`
 	// FileID names an uploaded file.
 	FileID string `json:"fileId,omitempty" validate:"max=64"`
 	// Path names a local file; only the shell may set it.
-	Path   string      `json:"path,omitempty" validate:"max=4096"`
+	Path string `json:"path,omitempty" validate:"max=4096"`
+	// URL is where a file is fetched, as anybody or as the connection of type http logs in, whose base URL it then begins with.
+	URL string `json:"url,omitempty" validate:"max=4096"`
+	// Prefix is what the keys of the files begin with that are read of the bucket of a connection of type s3; "" reads all.
+	Prefix string      `json:"prefix,omitempty" validate:"max=1024"`
 	Format Format      `json:"format,omitempty" validate:"omitempty,oneof=csv ndjson json parquet"`
 	CSV    *CSVOptions `json:"csv,omitempty"`
-	// Gather says how posted records become pushes; only for ExportRecords.
+	// Webhook is that of ExportWebhook.
+	Webhook *WebhookExport `json:"webhook,omitempty"`
+	// Gather says how posted records become pushes; only for ExportRecords and ExportWebhook.
 	Gather *Gather `json:"gather,omitempty"`
+	// Request, ItemsPath and Paging are those of ExportHTTP. ItemsPath is a JSON Pointer to the records in an answer; "" is
+	// the whole answer: an array of them, or one.
+	Request   *HTTPRequest `json:"request,omitempty"`
+	ItemsPath string       `json:"itemsPath,omitempty" validate:"max=1024"`
+	Paging    *Paging      `json:"paging,omitempty"`
+	// Query, PartitionBy, Partitions and QueryTimeout are those of ExportSQL. Query is one statement that reads.
+	Query string `json:"query,omitempty" validate:"max=100000"`
+	// PartitionBy is a column of the query whose values share the rows out over Partitions connections; Partitions 0 is four
+	// with PostgreSQL, whose connections see one moment, and one with other databases.
+	PartitionBy string `json:"partitionBy,omitempty" validate:"max=256"`
+	Partitions  int    `json:"partitions,omitempty" validate:"min=0,max=8"`
+	// QueryTimeout is in seconds; absent is DefaultQueryTimeout.
+	QueryTimeout int `json:"queryTimeout,omitempty" validate:"min=0,max=86400"`
+	// Delta says what of the source a run reads; absent is everything.
+	Delta *DeltaSpec `json:"delta,omitempty"`
 }
 
 // CSVOptions says how a CSV file is written; an absent member is found out from the file.
@@ -112,6 +157,12 @@ type Rule struct {
 	To string `json:"to" validate:"required,max=128"`
 	// From is a field name taken literally, or a JSON Pointer when it starts with "/"; absent is To.
 	From string `json:"from,omitempty" validate:"max=1024"`
+	// Expr computes the value in place of From; see package expression.
+	Expr string `json:"expr,omitempty" validate:"max=4000"`
+	// Lookup replaces the value by what a table has for it.
+	Lookup *RuleLookup `json:"lookup,omitempty"`
+	// Protect hides the value before it leaves.
+	Protect *Protection `json:"protect,omitempty"`
 	// Type is string, integer, float, boolean, date, datetime or time; absent is string.
 	Type string `json:"type,omitempty" validate:"omitempty,oneof=string integer float boolean date datetime time"`
 	// Length is the declared size of a string column in bytes, 1 to 65,000;

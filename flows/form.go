@@ -26,7 +26,9 @@ func Form() form.Spec {
 		}
 	}
 	join("/export", "Export", ExportForm())
+	s.Hints = append(s.Hints, shapingHints()...)
 	s.Hints = append(s.Hints, mappingHints()...)
+	s.Hints = append(s.Hints, ruleShapingHints()...)
 	s.Rules["/mapping/*"] = mappingRules()
 	join("/import", "Import", ImportForm())
 	s.Hints = append(s.Hints, form.Hint{
@@ -44,32 +46,54 @@ func Form() form.Spec {
 			"pattern": `^\s*(?:100(?:\.0*)?|[0-9]{1,2}(?:\.[0-9]*)?|\.[0-9]+)\s*%\s*$`,
 			"not":     form.Schema{"type": "string", "pattern": `^[0.\s]*%\s*$`},
 		},
+	}, form.Hint{
+		Path: "/traceKey", Label: "What identifies a record", Example: []string{"ORDER_ID"},
+		Help: "The source's fields, or JSON Pointers, that tell a record from others in every run. Left out: the fields of the import's keys.",
+	}, form.Hint{
+		Path: "/errorRetentionDays", Label: "Days that errors are kept", Default: DefaultErrorRetentionDays,
+		Help: "How long a record error is kept after its last change.",
 	})
+	s.Hints = append(s.Hints, scheduleHints()...)
 	return s
 }
 
 // ExportForm is the form of a flow's export.
 func ExportForm() form.Spec {
 	isFile, isCSV := form.Is("type", ExportFile), form.Is("format", CSV)
-	return form.Spec{
+	s := form.Spec{
 		Title: "Export", Help: "Where records come from.", Of: Export{},
 		Hints: []form.Hint{
 			{
 				Path: "/type", Label: "Source", Help: "A file that was uploaded, or records that are posted to the flow.",
-				Titles: map[string]string{string(ExportFile): "An uploaded file", string(ExportRecords): "Posted records"},
+				Titles: map[string]string{string(ExportFile): "An uploaded file", string(ExportRecords): "Posted records", string(ExportHTTP): "A REST API", string(ExportSQL): "A database", string(ExportWebhook): "A webhook"},
 			},
 			{
 				Path: "/fileId", Label: "File", ShowWhen: []form.When{isFile}, Upload: "/v1/files",
 				Help: "The file to read: upload it, and the id that is answered is the value.", Example: "0199f3a0-7c1e-7b54-9a3e-2f6c1d0b8e11",
 			},
 			{Path: "/path", Omit: true},
-			{Path: "/connectionId", Omit: true},
 			{
-				Path: "/format", Label: "Format", ShowWhen: []form.When{isFile}, Help: "How the file's records are written.",
+				Path: "/url", Label: "URL", ShowWhen: []form.When{isFile}, Example: "https://files.example.com/exports/orders.csv",
+				Refine: form.Schema{"pattern": `^$|^[Hh][Tt][Tt][Pp][Ss]?://[^\s/?#@\\]+(?:[/?][^\s#]*)?$`},
+				Help:   "Where each run fetches the file, in the place of an uploaded one. It is shown as it is: a key belongs into a connection.",
+			},
+			{
+				Path: "/connectionId", Label: "Connection", ShowWhen: []form.When{form.Is("type", connectedExports()...)}, Example: "0199f3a0-2222-7b54-9a3e-2f6c1d0b8e11",
+				Help: "Who reads: a connection of type http for an API, or to log in where the URL is; of type s3 for the files of its bucket; of type sql for a database.",
+				OptionsFrom: &form.Options{
+					Path: "/v1/connections", Value: "id", Label: "name", Where: map[string]any{"apiType": connections.OutsideTypes()},
+				},
+			},
+			{
+				Path: "/prefix", Label: "Prefix", ShowWhen: []form.When{isFile}, Example: "exports/orders/",
+				Help: "What the keys of the bucket's files begin with. Left out, all files are read.",
+			},
+			{
+				Path: "/format", Label: "Format", ShowWhen: []form.When{form.Is("type", ExportFile, ExportHTTP)}, Help: "How the records are written. Left out for an API, its answers tell.",
 				Titles: map[string]string{string(CSV): "CSV with a header line", string(NDJSON): "A JSON object on each line", string(JSON): "A JSON array of objects", string(ParquetFile): "Parquet with flat columns"},
 			},
 			{
-				Path: "/csv", Label: "CSV", ShowWhen: []form.When{isFile, isCSV},
+				Path: "/csv", Label: "CSV", ShowWhen: []form.When{form.Is("type", ExportFile, ExportHTTP), isCSV},
 				Help: "How the CSV file is written. What is left out is found out from the file.",
 			},
 			{Path: "/csv/separator", Label: "Separator", Help: "The character between cells.", Example: ";"},
@@ -80,7 +104,7 @@ func ExportForm() form.Spec {
 				Help: "Whether the first line names the columns. Without it they are column1, column2 and so on.",
 			},
 			{
-				Path: "/gather", Label: "Gathering", ShowWhen: []form.When{form.Is("type", ExportRecords)},
+				Path: "/gather", Label: "Gathering", ShowWhen: []form.When{form.Is("type", ExportRecords, ExportWebhook)},
 				Help: "How posted records become pushes: whichever bound is met first starts one. Every push counts against the team's hourly submissions.",
 			},
 			{Path: "/gather/rows", Label: "Records", Default: DefaultGatherRows, Help: "How many records start a push."},
@@ -91,13 +115,23 @@ func ExportForm() form.Spec {
 			},
 		},
 		Rules: map[string][]form.Schema{"": {
-			form.If(map[string]any{"type": ExportFile}, form.All(form.Need("fileId", "format"), form.Absent("gather"), form.Schema{
+			form.If(map[string]any{"type": ExportFile}, form.All(form.Need("format"), filePlaces(), form.Absent("gather"), form.Schema{
 				"if":   form.Schema{"required": []string{"csv"}},
 				"then": form.Schema{"properties": form.Schema{"format": form.Schema{"const": CSV}}},
 			})),
-			form.If(map[string]any{"type": ExportRecords}, form.All(form.Without("fileId"), form.Absent("format", "csv"))),
+			form.If(map[string]any{"type": ExportRecords}, form.All(form.Without("fileId", "url", "connectionId", "prefix"), form.Absent("format", "csv"))),
 		}},
 	}
+	s.Hints = append(s.Hints, httpExportHints()...)
+	s.Hints = append(s.Hints, sqlHints()...)
+	s.Rules[""] = append(s.Rules[""], sqlRules()...)
+	s.Hints = append(s.Hints, deltaHints()...)
+	s.Hints = append(s.Hints, webhookHints()...)
+	s.Rules[""] = append(s.Rules[""], webhookRules()...)
+	for at, list := range httpExportRules() {
+		s.Rules[at] = append(s.Rules[at], list...)
+	}
+	return s
 }
 
 // tableForbidden are the characters that a table's name cannot hold, beside control characters.

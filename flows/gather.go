@@ -29,13 +29,13 @@ type Full struct{ Records, Bytes int64 }
 // exportDefaults fills what a caller left out.
 func exportDefaults(e Export) Export {
 	switch g := e.gathering(); {
-	case e.Type == ExportRecords:
+	case e.takesRecords():
 		e.Gather = &g
 	case e.Gather != nil && g.isDefault():
 		// What was filled in here does not stand in the way of another type.
 		e.Gather = nil
 	}
-	return e
+	return fileDefaults(e)
 }
 
 func (g Gather) isDefault() bool {

@@ -46,17 +46,6 @@ type RunStore interface {
 	// RequestCancel ends a queued or waiting run at once and asks the worker of a running one to stop; it gives the run
 	// as it then is. Fault RunStateConflict when the run has ended.
 	RequestCancel(ctx context.Context, workspace, id string, now time.Time) (*Run, error)
-	// RecordErrors lists the errors of a flow, the newest first; runID and state narrow when not "".
-	RecordErrors(ctx context.Context, q ErrorQuery) ([]RecordError, error)
-}
-
-// ErrorQuery selects record errors.
-type ErrorQuery struct {
-	Workspace string
-	FlowID    string
-	RunID     string
-	State     ErrorState
-	Page      Page
 }
 
 // RecordBatch is posted records, kept until a run has pushed them.
@@ -70,6 +59,8 @@ type RecordBatch struct {
 	CreatedAt time.Time
 	// Full is what the waiting run that takes the batch may have gathered before it is due at once.
 	Full Full
+	// Once tells the batch from others; nil for one that is stored whatever came before.
+	Once *Once
 }
 
 // RecordStore keeps posted records.
@@ -78,6 +69,10 @@ type RecordStore interface {
 	// not been claimed yet, or waits and has not chosen its batches; it gives the run that will take the records. run is
 	// the row to insert if one is needed. A waiting run that was never claimed becomes queued when b.Full is reached.
 	AddRecords(ctx context.Context, b *RecordBatch, run *Run) (*Run, error)
+	// AddPost is AddRecords unless a batch with the same scope and key of b.Once came before and has not expired at
+	// b.CreatedAt: then nothing is stored, the receipt is that of the first, and the run is nil. The key is kept in the
+	// transaction that stores the batch. Fault RequestIdempotencyReuse when the digests differ.
+	AddPost(ctx context.Context, b *RecordBatch, run *Run) (*Receipt, *Run, error)
 	// AssignRecords gives the run every batch of its flow that no other run holds, and lists the ids of all batches that
 	// the run holds, in order of arrival. The same run gets the same list, whenever it asks.
 	AssignRecords(ctx context.Context, t Token) ([]string, error)
@@ -107,8 +102,12 @@ type Claim struct {
 type WorkStore interface {
 	// ClaimRun makes a queued run, a waiting run whose ResumeAt has come, or a running run whose lease is over the
 	// claimer's: state running, Fence + 1, Attempt + 1; a run taken over from a dead worker counts one failure. Fault
-	// RunStateConflict when the run is in none of these states, RunNotFound when there is none.
+	// RunStateConflict when the run is in none of these states, or must wait: its flow is paused, another run of its flow
+	// is running or has begun before it, or a connection of the flow has as many runs as it bears. RunNotFound when there
+	// is none.
 	ClaimRun(ctx context.Context, runID string, c Claim) (*Run, error)
+	// Waiters lists the workspaces that have a run which could be claimed at now.
+	Waiters(ctx context.Context, now time.Time) ([]Waiter, error)
 	// ExtendRun moves the lease's end and tells whether a cancel was asked for.
 	ExtendRun(ctx context.Context, t Token, until time.Time) (cancelRequested bool, err error)
 	// SaveCheckpoint stores the checkpoint, the run's counters from it, and record errors, in one transaction (I1). It sets
@@ -117,6 +116,15 @@ type WorkStore interface {
 	SaveCheckpoint(ctx context.Context, t Token, c Checkpoint, errors []RecordError) error
 	// SettleRun ends the attempt.
 	SettleRun(ctx context.Context, t Token, s Settlement) error
+}
+
+// Waiter is a workspace with a run that could be claimed.
+type Waiter struct {
+	Workspace string
+	// Running counts the workspace's runs that workers hold, whichever process these are in.
+	Running int64
+	// RunID is the oldest run that could be claimed.
+	RunID string
 }
 
 // Settlement is how an attempt ends.
@@ -142,7 +150,8 @@ type Settlement struct {
 // SweepStore finds runs that nobody works on.
 type SweepStore interface {
 	// DueRuns lists runs that could be claimed at now: queued ones not pushed to the queue since before, waiting ones
-	// whose ResumeAt has come, running ones whose lease is over. It marks them as pushed at now.
+	// whose ResumeAt has come, running ones whose lease is over; of a flow only the oldest, since one at a time can be
+	// claimed. It marks them as pushed at now.
 	DueRuns(ctx context.Context, now, before time.Time, limit int) ([]string, error)
 }
 

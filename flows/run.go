@@ -117,6 +117,10 @@ type Run struct {
 	// LeaseUntil is when a running run may be claimed by another worker.
 	LeaseUntil time.Time
 	Worker     string
+	// FireAt is the fire time of the schedule that started the run; zero for other triggers.
+	FireAt time.Time
+	// AfterRun is the run whose success started this one; "" for other triggers.
+	AfterRun   string
 	CreatedAt  time.Time
 	StartedAt  time.Time
 	FinishedAt time.Time
@@ -154,39 +158,6 @@ type Checkpoint struct {
 	Watermark string `json:"watermark,omitempty"`
 	// Warnings are in the order in which they came.
 	Warnings []Warning `json:"warnings,omitempty"`
+	// Forecast is what a dry run has found; nil for any other run.
+	Forecast *Forecast `json:"forecast,omitempty"`
 }
-
-// ErrorState says whether a record error still wants attention.
-type ErrorState string
-
-// The states of a record error.
-const (
-	ErrorOpen     ErrorState = "open"
-	ErrorResolved ErrorState = "resolved"
-)
-
-// RecordError is a record that did not become a row.
-type RecordError struct {
-	ID        string
-	Workspace string
-	FlowID    string
-	RunID     string
-	// Record is the record's number in the source, from 1.
-	Record int64
-	// Line is the line that the record starts on, from 1; Offset its byte
-	// position in the decompressed source, from 0.
-	Line   int64
-	Offset int64
-	Code   fault.Code
-	// Field is the field or column at fault, "" when it is the whole record.
-	Field   string
-	Message string
-	// Data is the record as it was, at most MaxErrorData bytes of it.
-	Data      []byte
-	Truncated bool
-	State     ErrorState
-	CreatedAt time.Time
-}
-
-// MaxErrorData bounds what is kept of a bad record, in bytes.
-const MaxErrorData = 1 << 20

@@ -33,10 +33,22 @@ type Spool interface {
 
 // Deps are the rooms that a Service stands on.
 type Deps struct {
-	Flows       FlowStore
-	Files       FileStore
-	Runs        RunStore
-	Records     RecordStore
+	Flows      FlowStore
+	Files      FileStore
+	Runs       RunStore
+	Records    RecordStore
+	ErrorStore ErrorStore
+	Watermarks WatermarkStore
+	Schedules  ScheduleStore
+	Links      LinkStore
+	History    HistoryStore
+	Statistics StatisticsStore
+	// Progress may be left out; then nothing is known of how far runs are.
+	Progress ProgressSource
+	Webhooks WebhookStore
+	// Sealer seals the secrets of webhooks.
+	Sealer      Sealer
+	Limits      Limits
 	Connections Connections
 	Gate        Gate
 	Spool       Spool
@@ -71,7 +83,7 @@ func (s *Service) CreateDisabled(ctx context.Context, workspace string, spec Spe
 // Check gives a spec as it would be stored, and stores nothing. Fault RequestInvalid with every fault of it.
 func (s *Service) Check(ctx context.Context, workspace string, spec Spec) (Spec, error) {
 	spec = withDefaults(spec)
-	return spec, s.check(ctx, workspace, spec)
+	return spec, s.check(ctx, workspace, "", spec)
 }
 
 func (s *Service) create(ctx context.Context, workspace string, spec Spec, enabled bool) (*Flow, error) {
@@ -81,6 +93,9 @@ func (s *Service) create(ctx context.Context, workspace string, spec Spec, enabl
 	}
 	now := s.Now()
 	f := &Flow{ID: s.NewID(), Workspace: workspace, Revision: 1, Enabled: enabled, CreatedAt: now, UpdatedAt: now, Spec: spec}
+	if err := s.setHook(f, nil, !enabled); err != nil {
+		return nil, err
+	}
 	if err := s.Flows.CreateFlow(ctx, f); err != nil {
 		return nil, err
 	}
@@ -107,18 +122,27 @@ func (s *Service) List(ctx context.Context, workspace string, page Page) ([]Flow
 // RequestInvalid, FlowNotFound, FlowNameTaken, RequestStale.
 func (s *Service) Update(ctx context.Context, workspace, id string, spec Spec, revision int64) (*Flow, error) {
 	spec = withDefaults(spec)
-	if err := s.check(ctx, workspace, spec); err != nil {
+	if err := s.check(ctx, workspace, id, spec); err != nil {
 		return nil, err
 	}
-	return s.change(ctx, workspace, id, revision, func(f *Flow) { f.Spec = spec })
+	return s.change(ctx, workspace, id, revision, func(f *Flow) error {
+		was := f.Spec
+		f.Spec = spec
+		return s.setHook(f, &was, false)
+	})
 }
 
 // SetEnabled lets a flow start runs or stops it from starting any; a run that has started goes on.
 func (s *Service) SetEnabled(ctx context.Context, workspace, id string, enabled bool, revision int64) (*Flow, error) {
-	return s.change(ctx, workspace, id, revision, func(f *Flow) { f.Enabled = enabled })
+	return s.change(ctx, workspace, id, revision, func(f *Flow) error { f.Enabled = enabled; return nil })
 }
 
-func (s *Service) change(ctx context.Context, workspace, id string, revision int64, apply func(*Flow)) (*Flow, error) {
+// SetPaused holds the flow's runs in the queue or lets them go on; a run that has started goes on.
+func (s *Service) SetPaused(ctx context.Context, workspace, id string, paused bool, revision int64) (*Flow, error) {
+	return s.change(ctx, workspace, id, revision, func(f *Flow) error { f.Paused = paused; return nil })
+}
+
+func (s *Service) change(ctx context.Context, workspace, id string, revision int64, apply func(*Flow) error) (*Flow, error) {
 	f, err := s.Flows.Flow(ctx, workspace, id)
 	if err != nil {
 		return nil, err
@@ -126,7 +150,9 @@ func (s *Service) change(ctx context.Context, workspace, id string, revision int
 	if revision != 0 && revision != f.Revision {
 		return nil, fault.New(fault.RequestStale, "the flow is at revision %d, not %d", f.Revision, revision)
 	}
-	apply(f)
+	if err := apply(f); err != nil {
+		return nil, err
+	}
 	f.Revision++
 	f.UpdatedAt = s.Now()
 	if err := s.Flows.UpdateFlow(ctx, f); err != nil {

@@ -6,14 +6,23 @@ import (
 	"github.com/celonis-connector/connector/internal/fault"
 )
 
-// StartRun queues a run of the flow as it is now. A run whose connection is
-// offline waits from its beginning. Faults: FlowNotFound, FlowDisabled.
+// StartRun queues a run of the flow as it is now. Faults: those of StartRunWith.
 func (s *Service) StartRun(ctx context.Context, workspace, flowID string) (*Run, error) {
+	return s.StartRunWith(ctx, workspace, flowID, RunRequest{})
+}
+
+// StartRunWith queues a run of the flow as it is now, with what the caller asks
+// of it. A run whose connection is offline waits from its beginning. Faults:
+// FlowNotFound, FlowDisabled, FlowRanOnce, FlowWindow, RequestInvalid when the window is not valid.
+func (s *Service) StartRunWith(ctx context.Context, workspace, flowID string, ask RunRequest) (*Run, error) {
 	f, err := s.startable(ctx, workspace, flowID)
 	if err != nil {
 		return nil, err
 	}
 	r := s.newRun(f, Manual)
+	if r.Options, err = s.runOptions(ctx, f, ask); err != nil {
+		return nil, err
+	}
 	_, err = s.Gate.Pass(ctx, workspace, f.Import.ConnectionID)
 	switch {
 	case fault.Has(err, fault.ConnectionOffline):
@@ -43,11 +52,7 @@ func (s *Service) startable(ctx context.Context, workspace, flowID string) (*Flo
 }
 
 func (s *Service) newRun(f *Flow, trigger Trigger) *Run {
-	now := s.Now()
-	return &Run{
-		ID: s.NewID(), Workspace: f.Workspace, FlowID: f.ID, FlowRevision: f.Revision,
-		Trigger: trigger, State: Queued, CreatedAt: now, UpdatedAt: now,
-	}
+	return f.QueuedRun(s.NewID(), trigger, s.Now())
 }
 
 // announce tells the workers of a run. A lost announcement costs time only:
@@ -84,44 +89,4 @@ func (s *Service) CancelRun(ctx context.Context, workspace, id string) (*Run, er
 		}
 	}
 	return r, nil
-}
-
-// Receipt says that posted records are stored, and which run will take them.
-type Receipt struct {
-	BatchID string
-	RunID   string
-	Records int64
-}
-
-// PostRecords stores records before it returns; ndjson is one object a line,
-// each line ended. The run that takes them waits for more, as the flow's
-// gather says. Faults: FlowNotFound, FlowDisabled, FlowRecordsExport.
-func (s *Service) PostRecords(ctx context.Context, workspace, flowID string, ndjson []byte, records int64) (*Receipt, error) {
-	f, err := s.startable(ctx, workspace, flowID)
-	if err != nil {
-		return nil, err
-	}
-	if f.Export.Type != ExportRecords {
-		return nil, fault.New(fault.FlowRecordsExport, "flow %q has the export %q", f.Name, f.Export.Type).
-			WithHint("only a flow whose export has the type %q takes posted records", ExportRecords)
-	}
-	run := s.newRun(f, Records)
-	b := &RecordBatch{ID: s.NewID(), Workspace: workspace, FlowID: f.ID, Data: ndjson, Records: records, CreatedAt: run.CreatedAt}
-	f.Export.gathering().apply(run, b)
-	r, err := s.Records.AddRecords(ctx, b, run)
-	if err != nil {
-		return nil, err
-	}
-	if r.State == Queued {
-		s.announce(ctx, r.ID)
-	}
-	return &Receipt{BatchID: b.ID, RunID: r.ID, Records: records}, nil
-}
-
-// Errors lists the record errors of a flow, the newest first; fault FlowNotFound.
-func (s *Service) Errors(ctx context.Context, q ErrorQuery) ([]RecordError, error) {
-	if _, err := s.Flows.Flow(ctx, q.Workspace, q.FlowID); err != nil {
-		return nil, err
-	}
-	return s.Deps.Runs.RecordErrors(ctx, q)
 }

@@ -16,4 +16,6 @@ type RunOptions struct {
 	Backfill bool `json:"backfill,omitempty"`
 	// DryRun reads, filters and maps everything, and sends nothing.
 	DryRun bool `json:"dryRun,omitempty"`
+	// Delta is what the run keeps of its flow's delta; nil for one that reads everything or a window that was asked for.
+	Delta *DeltaRun `json:"delta,omitempty"`
 }

@@ -288,7 +288,7 @@ func (s *stage) runFlow(ctx context.Context, flowID string, m *meter) (*demoRun,
 			return nil, ctx.Err()
 		case <-ticker.C:
 		}
-		if p, ok := s.app.Worker.Progress(r.ID); ok {
+		if p, ok := s.app.Worker.RunProgress(r.ID); ok {
 			m.show(p)
 		}
 		if err := s.api.call(ctx, "GET", "/v1/runs/"+r.ID, nil, r); err != nil {

@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	_ "time/tzdata" // schedules name zones, and a machine need not have them
 
 	"github.com/celonis-connector/connector/internal/fault"
 	"github.com/spf13/cobra"
@@ -26,6 +27,7 @@ const (
 	exitUsage       = 2
 	exitRecords     = 3
 	exitConnection  = 4
+	exitTampered    = 5
 	exitInterrupted = 130
 )
 
@@ -122,12 +124,12 @@ Start with
   connector push orders.csv   push one file from a shell
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but some records are bad,
-4 the connection does not work, 130 interrupted.`,
+4 the connection does not work, 5 the audit log was tampered with, 130 interrupted.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Version:       versionText(),
 	}
-	root.AddCommand(newServe(), newDemo(), newPush(), newDoctor(), newKeys(), newConfig(), newClients(), newBench(), newBenchSimulator(), newVersion())
+	root.AddCommand(newServe(), newDemo(), newPush(), newDoctor(), newKeys(), newConfig(), newClients(), newAudit(), newBench(), newBenchSimulator(), newVersion())
 	root.CompletionOptions.HiddenDefaultCmd = true
 	return root
 }

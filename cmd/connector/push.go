@@ -308,7 +308,7 @@ func waitFor(r *flows.Run) time.Duration {
 
 func showRun(ctx context.Context, a *app.App, runID string, m *meter) {
 	every(ctx, 100*time.Millisecond, func() {
-		if p, ok := a.Worker.Progress(runID); ok {
+		if p, ok := a.Worker.RunProgress(runID); ok {
 			m.show(p)
 		}
 	})

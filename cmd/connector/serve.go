@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/celonis-connector/connector/internal/access"
 	"github.com/celonis-connector/connector/internal/app"
 	"github.com/celonis-connector/connector/internal/config"
 	"github.com/spf13/cobra"
@@ -63,7 +64,7 @@ func serve(cmd *cobra.Command, roleList string) error {
 
 // greet tells how to make the first API client.
 func greet(ctx context.Context, cmd *cobra.Command, a *app.App) error {
-	clients, err := a.Access.Clients(ctx, app.Workspace)
+	clients, err := a.Access.List(ctx, app.Workspace, access.Page{Limit: 1})
 	if err != nil || len(clients) > 0 {
 		return err
 	}

@@ -31,11 +31,16 @@ type Applier struct {
 	dug     []columns.Cell
 	dugData []byte
 	nulls   []columns.Cell
+	shaped  shapedScratch
 }
 
 // NewApplier makes an Applier of the plan.
 func (p *Plan) NewApplier() *Applier {
-	return &Applier{plan: p, index: make([]int, len(p.columns)), discarded: make([]int64, len(p.columns))}
+	a := &Applier{plan: p, index: make([]int, len(p.columns)), discarded: make([]int64, len(p.columns))}
+	if p.shape != nil {
+		a.shaped = p.newScratch()
+	}
+	return a
 }
 
 // Apply converts the records of raw, appends a row to out for each that is
@@ -49,13 +54,17 @@ func (p *Plan) NewApplier() *Applier {
 // Good records allocate nothing once out has
 // grown to its size.
 func (a *Applier) Apply(raw *columns.Raw, out *columns.Batch, errs []columns.RecordError) []columns.RecordError {
+	if a.plan.shape != nil {
+		raw = a.reshape(raw)
+	}
 	a.resolve(raw.Names)
 	a.raw, a.errs, a.failed = raw, errs, 0
 	a.bad = resize(a.bad, raw.Rows)
 	clear(a.bad)
+	a.refuseShaped()
 	for i := range a.plan.columns {
 		c := &a.plan.columns[i]
-		a.take(c, a.index[i], false)
+		a.get(c, a.index[i])
 		a.convert(c, &out.Columns[i], out.Rows)
 	}
 	if a.failed > 0 {
@@ -66,6 +75,21 @@ func (a *Applier) Apply(raw *columns.Raw, out *columns.Batch, errs []columns.Rec
 	errs = a.errs
 	a.raw, a.errs, a.cells, a.data = nil, nil, nil, nil
 	return errs
+}
+
+// get sets cells and data to those that column c converts.
+func (a *Applier) get(c *column, index int) {
+	if c.computed != nil {
+		a.compute(c)
+	} else {
+		a.take(c, index, false)
+	}
+	if c.lookup != nil {
+		a.lookUp(c)
+	}
+	if c.protect != nil {
+		a.hide(c)
+	}
 }
 
 // resolve finds the plan's fields among a source's names.

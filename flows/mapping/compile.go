@@ -37,6 +37,10 @@ type Options struct {
 	ExactColumns []string
 	// Discard makes a value that its column does not take a null, unless the column is a key or required.
 	Discard bool
+	// JSON says that records are JSON objects as they stand in the source.
+	JSON bool
+	// Shape is what a flow does to records beside its rules.
+	Shape Shape
 }
 
 // Plan is a compiled mapping. It does not change and serves any number of
@@ -46,6 +50,7 @@ type Plan struct {
 	columns []column
 	want    []string
 	discard bool
+	shape   *shaping // nil when rules alone make the rows
 }
 
 // column is a compiled rule.
@@ -63,6 +68,14 @@ type column struct {
 	ints   converter[int64]
 	floats converter[float64]
 	text   []byte
+	// computed is the expression in place of source, nil for none; lookup and protect change what is found.
+	computed *computation
+	lookup   *lookup
+	protect  *protection
+	// fixedText is what ProtectFixed puts in place of a text.
+	fixedText []byte
+	// hidden keeps the column's values out of messages.
+	hidden bool
 }
 
 // converter turns a cell that is not null into a value of T.
@@ -76,8 +89,17 @@ type converter[T int64 | float64] struct {
 func (p *Plan) Schema() columns.Schema { return p.schema }
 
 // Want lists the top-level fields of the source that the plan reads, each
-// once, in the order of the rules.
-func (p *Plan) Want() []string { return slices.Clone(p.want) }
+// once, in the order of the rules, then those that only the filter reads. It
+// is nil when any field may be read, since an expression computes its name.
+func (p *Plan) Want() []string {
+	if p.Dynamic() {
+		return nil
+	}
+	return slices.Clone(p.want)
+}
+
+// Dynamic reports whether any field may be read.
+func (p *Plan) Dynamic() bool { return p.shape != nil && p.shape.dynamic }
 
 // Compile resolves rules against the field names of a source. With nil names
 // and without NamesComplete it checks all that can be checked without a source.
@@ -88,16 +110,20 @@ func (p *Plan) Want() []string { return slices.Clone(p.want) }
 //
 // All faults are reported at once, as Fields with pointers such as
 // /mapping/2/from and /import/keys/0. The code is mapping.field_not_found,
-// mapping.columns_collide, mapping.rule_invalid or mapping.key_not_found when
-// all faults share it, else flow.invalid.
+// mapping.columns_collide, mapping.rule_invalid, mapping.key_not_found,
+// mapping.expression_invalid, mapping.lookup_invalid or
+// filter.expression_invalid when all faults share it, else flow.invalid.
 func Compile(rules []flows.Rule, names []string, opt Options) (*Plan, error) {
 	c := compiler{names: names, complete: opt.NamesComplete, opt: opt, plan: &Plan{discard: opt.Discard}}
 	if len(rules) == 0 {
 		c.fault("/mapping", fault.MappingRule, "the mapping has no rules")
 	}
+	c.shape(rules)
 	for i, rule := range rules {
 		c.rule(i, rule)
 	}
+	c.filter()
+	c.hide()
 	c.collisions(rules)
 	c.faults = append(c.faults, missingKeys(c.plan.schema, opt.Keys)...)
 	if len(c.faults) > 0 {
@@ -110,16 +136,24 @@ func Compile(rules []flows.Rule, names []string, opt Options) (*Plan, error) {
 }
 
 // Check lists what is wrong with a flow's mapping and keys whatever its source
-// holds, with pointers into the flow. A flow without a mapping has no faults here.
+// holds, with pointers into the flow: every rule, every expression and the
+// lookup tables. The keys of a flow without a mapping are not looked at.
 func Check(spec flows.Spec) []fault.Field {
-	if len(spec.Mapping) == 0 {
-		return nil
+	c := compiler{opt: Options{Shape: ShapeOf(spec)}, plan: &Plan{}}
+	c.lookups(spec.Lookups)
+	if spec.ExpandEmpty != "" && spec.Expand == "" {
+		c.fault("/expandEmpty", fault.MappingRule, "expandEmpty needs expand")
 	}
-	_, err := Compile(spec.Mapping, nil, Options{Keys: spec.Import.Keys})
-	if err == nil {
-		return nil
+	c.shape(spec.Mapping)
+	for i, rule := range spec.Mapping {
+		c.rule(i, rule)
 	}
-	return fault.From(err).Fields
+	c.filter()
+	if len(spec.Mapping) > 0 {
+		c.collisions(spec.Mapping)
+		c.faults = append(c.faults, missingKeys(c.plan.schema, spec.Import.Keys)...)
+	}
+	return c.faults
 }
 
 // compiler gathers a plan and its faults.
@@ -148,7 +182,12 @@ func (c *compiler) rule(i int, rule flows.Rule) {
 	at := fmt.Sprintf("/mapping/%d", i)
 	col := column{required: rule.Required, plan: c.plan, at: i}
 	col.field = c.field(at, rule)
-	col.source = c.source(at, rule)
+	if rule.Expr != "" {
+		col.source = source{text: rule.To, name: noField}
+		col.computed = c.computed(at, rule)
+	} else {
+		col.source = c.source(at, rule)
+	}
 	problem := c.converters(&col, rule)
 	if problem != nil {
 		c.fault(at+"/format", fault.MappingRule, "column %q: %s", rule.To, problem.Message)
@@ -157,6 +196,8 @@ func (c *compiler) rule(i int, rule flows.Rule) {
 	if rule.Default != nil {
 		c.standard(at, &col, string(*rule.Default))
 	}
+	c.lookup(at, &col, rule)
+	c.protect(at, &col, rule)
 	c.plan.columns = append(c.plan.columns, col)
 	c.plan.schema = append(c.plan.schema, col.field)
 }
@@ -200,14 +241,19 @@ func (c *compiler) source(at string, rule flows.Rule) source {
 		c.fault(member, fault.MappingRule, "column %q has the source %q: %s", rule.To, rule.From, err.Error())
 		return s
 	}
-	if c.complete && !slices.Contains(c.names, s.name) {
-		c.fault(member, fault.MappingField, "the source has no field %q", s.name)
-		c.hintAt(similarHint(s.name, c.names))
+	c.reads(member, s.name)
+	return c.inElement(s)
+}
+
+// reads takes note of a field that is read.
+func (c *compiler) reads(member, name string) {
+	if c.complete && !slices.Contains(c.names, name) {
+		c.fault(member, fault.MappingField, "the source has no field %q", name)
+		c.hintAt(similarHint(name, c.names))
 	}
-	if !slices.Contains(c.plan.want, s.name) {
-		c.plan.want = append(c.plan.want, s.name)
+	if !slices.Contains(c.plan.want, name) {
+		c.plan.want = append(c.plan.want, name)
 	}
-	return s
 }
 
 // converters chooses the conversion of a column's type and format.

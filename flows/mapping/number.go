@@ -19,6 +19,8 @@ const (
 	notMidnight         // a date and a time of day, for a date
 	notUTF8             // text that is none
 	notNested           // not the JSON object or array that a JSON Pointer goes into
+	stillMasked         // the mask of a protected value in place of the value
+	unprotected         // a value that must not leave as it is
 )
 
 // formatComma is the Rule.Format of numbers with a decimal comma.

@@ -33,11 +33,17 @@ func sourceOf(rule flows.Rule) (source, error) {
 	if rule.From == "" {
 		return source{text: rule.To, name: rule.To}, nil
 	}
-	if rule.From[0] != '/' {
-		return source{text: rule.From, name: rule.From}, nil
+	return fieldOf(rule.From)
+}
+
+// fieldOf reads a field name, or a JSON Pointer where it starts with "/".
+func fieldOf(text string) (source, error) {
+	s := source{text: text}
+	if text == "" || text[0] != '/' {
+		s.name = text
+		return s, nil
 	}
-	s := source{text: rule.From}
-	for i, raw := range strings.Split(rule.From[1:], "/") {
+	for i, raw := range strings.Split(text[1:], "/") {
 		name, err := unescapeToken(raw)
 		if err != nil {
 			return s, err

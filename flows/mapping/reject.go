@@ -78,7 +78,14 @@ func (a *Applier) TakeDiscarded() map[string]int64 {
 // complaint words why a value is not taken.
 func (c *column) complaint(value []byte, x contradiction) (fault.Code, string) {
 	field, t := c.source.text, c.field.Type
+	if c.hidden {
+		value = []byte(masked)
+	}
 	switch x.is {
+	case stillMasked:
+		return fault.ValueRequired, fmt.Sprintf("field %q has the mask %q in place of its value; put the value back", field, masked)
+	case unprotected:
+		return fault.Internal, fmt.Sprintf("field %q could not be protected", field)
 	case notUTF8:
 		return fault.ValueEncoding, fmt.Sprintf("value %q of field %q is not UTF-8", shorten(value), field)
 	case tooLong:
@@ -126,6 +133,7 @@ func (a *Applier) place(errs []columns.RecordError) {
 		if a.raw.Index != nil {
 			e.Row = a.raw.Index[r]
 		}
+		a.remember(e.Row, r)
 	}
 }
 

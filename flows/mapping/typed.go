@@ -60,6 +60,9 @@ func LengthsTyped(rules []flows.Rule, sample []*columns.Batch) []flows.Rule {
 // rule's type is the source's the values are copied; else each is converted as
 // its text would be. Errors have a row and no place.
 func (a *Applier) ApplyTyped(src *columns.Batch, out *columns.Batch, errs []columns.RecordError) []columns.RecordError {
+	if a.plan.shape != nil {
+		return a.Apply(a.rendered(src), out, errs)
+	}
 	names := src.Schema.Names()
 	a.resolve(names)
 	a.typed.raw = columns.Raw{Names: names, Rows: src.Rows}

@@ -2,6 +2,7 @@ package access_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -19,14 +20,17 @@ type memory struct {
 	mu      sync.Mutex
 	clients map[string]access.Client
 	reads   int
-	touched map[string]time.Time
+	touches int
+	revoked map[string]bool
 	down    error
+	// gate holds reads of clients until it is closed; nil holds none.
+	gate chan struct{}
 }
 
 var _ access.Repository = (*memory)(nil)
 
 func newMemory() *memory {
-	return &memory{clients: map[string]access.Client{}, touched: map[string]time.Time{}}
+	return &memory{clients: map[string]access.Client{}, revoked: map[string]bool{}}
 }
 
 func (m *memory) CreateClient(_ context.Context, c *access.Client) error {
@@ -43,8 +47,18 @@ func (m *memory) CreateClient(_ context.Context, c *access.Client) error {
 
 func (m *memory) Client(_ context.Context, id string) (*access.Client, error) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	m.reads++
+	gate := m.gate
+	m.mu.Unlock()
+	if gate != nil {
+		<-gate
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.find(id)
+}
+
+func (m *memory) find(id string) (*access.Client, error) {
 	if m.down != nil {
 		return nil, m.down
 	}
@@ -52,10 +66,11 @@ func (m *memory) Client(_ context.Context, id string) (*access.Client, error) {
 	if !ok {
 		return nil, fault.New(fault.AccessClientNotFound, "none")
 	}
+	c.Secrets = slices.Clone(c.Secrets)
 	return &c, nil
 }
 
-func (m *memory) Clients(_ context.Context, workspace string) ([]access.Client, error) {
+func (m *memory) Clients(_ context.Context, workspace string, _ access.Page) ([]access.Client, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var list []access.Client
@@ -67,20 +82,84 @@ func (m *memory) Clients(_ context.Context, workspace string) ([]access.Client, 
 	return list, m.down
 }
 
-func (m *memory) TouchClient(_ context.Context, id string, at time.Time) error {
+func (m *memory) UpdateClient(_ context.Context, c *access.Client) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.touched[id] = at
+	was, err := m.find(c.ID)
+	if err != nil {
+		return err
+	}
+	if was.Revision != c.Revision-1 {
+		return fault.New(fault.RequestStale, "changed")
+	}
+	m.clients[c.ID] = *c
+	return nil
+}
+
+func (m *memory) DeleteClient(_ context.Context, workspace, id string, _ int64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c, err := m.find(id)
+	if err == nil && c.Workspace == workspace {
+		delete(m.clients, id)
+	}
+	return err
+}
+
+func (m *memory) AddClientSecret(_ context.Context, _, id string, secret access.ClientSecret) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c, err := m.find(id)
+	if err != nil {
+		return err
+	}
+	if len(c.Secrets) >= access.MaxSecrets {
+		return fault.New(fault.AccessSecretsFull, "full")
+	}
+	c.Secrets = append(c.Secrets, secret)
+	m.clients[id] = *c
+	return nil
+}
+
+func (m *memory) DeleteClientSecret(_ context.Context, _, id, secretID string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c, err := m.find(id)
+	if err != nil {
+		return err
+	}
+	c.Secrets = slices.DeleteFunc(c.Secrets, func(s access.ClientSecret) bool { return s.ID == secretID })
+	m.clients[id] = *c
+	return nil
+}
+
+func (m *memory) TouchClient(_ context.Context, use access.Use) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.touches++
+	if c, err := m.find(use.ClientID); err == nil {
+		c.LastUsedAt = use.At
+		for i := range c.Secrets {
+			if c.Secrets[i].ID == use.SecretID {
+				c.Secrets[i].LastUsedAt = use.At
+			}
+		}
+		m.clients[use.ClientID] = *c
+	}
 	return m.down
 }
 
-func (m *memory) SetClientDisabled(_ context.Context, _, id string, disabled bool) error {
+func (m *memory) RevokeToken(_ context.Context, t access.RevokedToken, _ time.Time) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	c := m.clients[id]
-	c.Disabled = disabled
-	m.clients[id] = c
+	m.revoked[t.ID] = true
 	return m.down
+}
+
+func (m *memory) TokenRevoked(_ context.Context, id string) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.revoked[id], m.down
 }
 
 func (m *memory) change(id string, f func(*access.Client)) {
@@ -116,21 +195,21 @@ type bundle struct {
 	keys  *crypto.Keyring
 }
 
-func keyring(t *testing.T, entries ...string) *crypto.Keyring {
+func keyring(t testing.TB, entries ...string) *crypto.Keyring {
 	t.Helper()
 	k, err := crypto.ParseKeyring(strings.Join(entries, ","))
 	require.NoError(t, err)
 	return k
 }
 
-func entry(t *testing.T) string {
+func entry(t testing.TB) string {
 	t.Helper()
 	e, err := crypto.GenerateEntry()
 	require.NoError(t, err)
 	return e
 }
 
-func setup(t *testing.T) *bundle {
+func setup(t testing.TB) *bundle {
 	t.Helper()
 	b := &bundle{
 		repo:  newMemory(),
@@ -141,26 +220,34 @@ func setup(t *testing.T) *bundle {
 	return b
 }
 
-func (b *bundle) withKeys(t *testing.T, k *crypto.Keyring) *access.Service {
+func (b *bundle) withKeys(t testing.TB, k *crypto.Keyring) *access.Service {
 	t.Helper()
 	s, err := access.New(access.Deps{Repository: b.repo, Keys: k, Now: b.clock.Now})
 	require.NoError(t, err)
 	return s
 }
 
-func (b *bundle) client(t *testing.T, scopes ...string) (access.Client, crypto.Secret) {
+func (b *bundle) client(t testing.TB, scopes ...string) (access.Client, crypto.Secret) {
 	t.Helper()
 	c, secret, err := b.CreateClient(t.Context(), "default", "loader", scopes)
 	require.NoError(t, err)
 	return c, secret
 }
 
-func (b *bundle) token(t *testing.T, scopes ...string) (access.Client, string) {
+func (b *bundle) token(t testing.TB, scopes ...string) (access.Client, string) {
 	t.Helper()
-	c, _ := b.client(t, scopes...)
-	token, err := b.IssueToken(t.Context(), c, nil)
+	c, secret := b.client(t, scopes...)
+	return c, b.issue(t, b.Service, c, secret)
+}
+
+// issue takes the way of a client, from its secret to a token.
+func (b *bundle) issue(t testing.TB, s *access.Service, c access.Client, secret crypto.Secret) string {
+	t.Helper()
+	login, err := s.Authenticate(t.Context(), c.ID, secret)
 	require.NoError(t, err)
-	return c, token.AccessToken.Reveal()
+	token, err := s.IssueToken(t.Context(), login, nil)
+	require.NoError(t, err)
+	return token.AccessToken.Reveal()
 }
 
 func TestCreateClient(t *testing.T) {
@@ -175,10 +262,10 @@ func TestCreateClient(t *testing.T) {
 		{"one scope", "a", []string{"flows:read"}, "", []access.Scope{access.FlowsRead}},
 		{"in the catalogue's order, once each", "a", []string{"flows:run", "flows:read", "flows:run"}, "", []access.Scope{access.FlowsRead, access.FlowsRun}},
 		{"all", "a", []string{"all"}, "", access.AllScopes()},
-		{"no name", "  ", []string{"all"}, fault.RequestFieldInvalid, nil},
-		{"name too long", strings.Repeat("ü", access.MaxName+1), []string{"all"}, fault.RequestFieldInvalid, nil},
-		{"no scope", "a", nil, fault.RequestFieldInvalid, nil},
-		{"unknown scope", "a", []string{"flows:read", "flows:fly"}, fault.RequestFieldInvalid, nil},
+		{"no name", "  ", []string{"all"}, fault.RequestInvalid, nil},
+		{"name too long", strings.Repeat("ü", access.MaxName+1), []string{"all"}, fault.RequestInvalid, nil},
+		{"no scope", "a", nil, fault.RequestInvalid, nil},
+		{"unknown scope", "a", []string{"flows:read", "flows:fly"}, fault.RequestInvalid, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -191,9 +278,10 @@ func TestCreateClient(t *testing.T) {
 			}
 			require.NoError(t, err)
 			require.Equal(t, tt.want, c.Scopes)
-			require.Len(t, c.SecretHash, 32)
+			require.Len(t, c.Secrets, 1)
+			require.Len(t, c.Secrets[0].Hash, 32)
 			require.GreaterOrEqual(t, len(secret.Reveal()), 43, "256 bits in base64")
-			require.NotContains(t, string(c.SecretHash), secret.Reveal())
+			require.NotContains(t, string(c.Secrets[0].Hash), secret.Reveal())
 		})
 	}
 	t.Run("the name is taken", func(t *testing.T) {
@@ -212,7 +300,7 @@ func TestAuthenticate(t *testing.T) {
 
 	got, err := b.Authenticate(t.Context(), c.ID, secret)
 	require.NoError(t, err)
-	require.Equal(t, c, got)
+	require.Equal(t, access.Login{Client: c, SecretID: c.Secrets[0].ID}, got)
 
 	_, wrong := b.Authenticate(t.Context(), c.ID, crypto.NewSecret("ccs_wrong"))
 	_, empty := b.Authenticate(t.Context(), c.ID, crypto.Secret{})
@@ -236,7 +324,9 @@ func TestAuthenticate(t *testing.T) {
 func TestIssueToken(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	c, _ := b.client(t, "flows:read", "flows:run")
+	c, secret := b.client(t, "flows:read", "flows:run")
+	login, err := b.Authenticate(t.Context(), c.ID, secret)
+	require.NoError(t, err)
 	for _, tt := range []struct {
 		name      string
 		requested []string
@@ -248,7 +338,7 @@ func TestIssueToken(t *testing.T) {
 		{"more than it has", []string{"flows:run", "flows:write"}, fault.AccessForbidden, nil},
 		{"no scope at all", []string{"nonsense"}, fault.RequestFieldInvalid, nil},
 	} {
-		token, err := b.IssueToken(t.Context(), c, tt.requested)
+		token, err := b.IssueToken(t.Context(), login, tt.requested)
 		require.Equal(t, tt.code, fault.CodeOf(err), tt.name)
 		if tt.code != "" {
 			continue
@@ -258,22 +348,23 @@ func TestIssueToken(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, access.Principal{ClientID: c.ID, Name: "loader", Workspace: "default", Scopes: tt.want}, p, tt.name)
 	}
-	require.Equal(t, b.clock.Now(), b.repo.touched[c.ID])
+	got, err := b.Get(t.Context(), "default", c.ID)
+	require.NoError(t, err)
+	require.Equal(t, []time.Time{b.clock.Now(), b.clock.Now()}, []time.Time{got.LastUsedAt, got.Secrets[0].LastUsedAt})
 }
 
 func TestLastUsedIsWrittenOnceAMinute(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	c, _ := b.client(t, "all")
-	c.LastUsedAt = b.clock.Now()
-	b.clock.add(59 * time.Second)
-	_, err := b.IssueToken(t.Context(), c, nil)
-	require.NoError(t, err)
-	require.NotContains(t, b.repo.touched, c.ID)
-	b.clock.add(time.Second)
-	_, err = b.IssueToken(t.Context(), c, nil)
-	require.NoError(t, err)
-	require.Contains(t, b.repo.touched, c.ID)
+	c, secret := b.client(t, "all")
+	for _, tt := range []struct {
+		wait time.Duration
+		want int
+	}{{0, 1}, {0, 1}, {30 * time.Second, 1}, {29 * time.Second, 1}, {time.Second, 2}, {time.Second, 2}} {
+		b.clock.add(tt.wait)
+		b.issue(t, b.Service, c, secret)
+		require.Equal(t, tt.want, b.repo.touches)
+	}
 }
 
 func TestTokenEnds(t *testing.T) {
@@ -295,11 +386,12 @@ func TestClientIsReadOnceInFiveSeconds(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	c, raw := b.token(t, "all")
+	before := b.repo.reads
 	for range 10 {
 		_, err := b.VerifyToken(t.Context(), raw)
 		require.NoError(t, err)
 	}
-	require.Equal(t, 1, b.repo.reads)
+	require.Equal(t, before+1, b.repo.reads, "the first, since the use of the secret was written")
 
 	// Another process disables the client: this one knows within CacheFor.
 	b.repo.change(c.ID, func(c *access.Client) { c.Disabled = true })
@@ -350,19 +442,18 @@ func TestKeyRotation(t *testing.T) {
 	after := b.withKeys(t, keyring(t, newer, older))
 	retired := b.withKeys(t, keyring(t, newer))
 
-	c, _, err := before.CreateClient(t.Context(), "default", "loader", []string{"all"})
+	c, secret, err := before.CreateClient(t.Context(), "default", "loader", []string{"all"})
 	require.NoError(t, err)
-	token, err := before.IssueToken(t.Context(), c, nil)
+	raw := b.issue(t, before, c, secret)
+	_, err = after.VerifyToken(t.Context(), raw)
 	require.NoError(t, err)
-	_, err = after.VerifyToken(t.Context(), token.AccessToken.Reveal())
-	require.NoError(t, err)
-	_, err = retired.VerifyToken(t.Context(), token.AccessToken.Reveal())
+	_, err = retired.VerifyToken(t.Context(), raw)
 	require.Equal(t, fault.AccessUnauthenticated, fault.CodeOf(err))
 
-	token, err = after.IssueToken(t.Context(), c, nil)
-	require.NoError(t, err)
-	_, err = retired.VerifyToken(t.Context(), token.AccessToken.Reveal())
+	_, err = retired.VerifyToken(t.Context(), b.issue(t, after, c, secret))
 	require.NoError(t, err, "the primary key signs")
+	require.Len(t, after.PublicKeys(), 2)
+	require.Len(t, retired.PublicKeys(), 1)
 }
 
 func TestServiceIsSafeForConcurrentUse(t *testing.T) {
@@ -381,7 +472,7 @@ func TestServiceIsSafeForConcurrentUse(t *testing.T) {
 				if err == nil {
 					_, _ = b.VerifyToken(t.Context(), token.AccessToken.Reveal())
 				}
-				_, _ = b.Clients(t.Context(), "default")
+				_, _ = b.List(t.Context(), "default", access.Page{})
 				_ = b.SetDisabled(t.Context(), "default", c.ID, false)
 				b.clock.add(time.Second)
 			}

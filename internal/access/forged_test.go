@@ -42,7 +42,7 @@ func TestForgedTokensAreRefused(t *testing.T) {
 	c, genuine := b.token(t, "flows:read")
 	good := func(change map[string]any) map[string]any {
 		m := map[string]any{
-			"iss": "celonis-connector", "aud": "celonis-connector", "sub": c.ID, "ws": "default", "scope": "flows:read",
+			"iss": "celonis-connector", "aud": "celonis-connector", "sub": c.ID, "ws": "default", "scope": "flows:read", "sid": c.Secrets[0].ID,
 			"exp": b.clock.Now().Add(time.Minute).Unix(),
 		}
 		maps.Copy(m, change)
@@ -81,6 +81,8 @@ func TestForgedTokensAreRefused(t *testing.T) {
 		"other audience":   b.forge(t, jwt.SigningMethodEdDSA, kid, good(map[string]any{"aud": "else"})),
 		"no audience":      b.forge(t, jwt.SigningMethodEdDSA, kid, good(map[string]any{"aud": nil})),
 		"unknown client":   b.forge(t, jwt.SigningMethodEdDSA, kid, good(map[string]any{"sub": "nobody"})),
+		"no secret":        b.forge(t, jwt.SigningMethodEdDSA, kid, good(map[string]any{"sid": nil})),
+		"unknown secret":   b.forge(t, jwt.SigningMethodEdDSA, kid, good(map[string]any{"sid": "other"})),
 		"other workspace":  b.forge(t, jwt.SigningMethodEdDSA, kid, good(map[string]any{"ws": "other"})),
 	} {
 		for range 2 { // the second time from whatever is remembered

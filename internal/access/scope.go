@@ -20,6 +20,10 @@ const (
 	FlowsRun         Scope = "flows:run"
 	RecordsRead      Scope = "records:read"
 	RecordsWrite     Scope = "records:write"
+	ScimRead         Scope = "scim:read"
+	ScimWrite        Scope = "scim:write"
+	ClientsRead      Scope = "clients:read"
+	ClientsWrite     Scope = "clients:write"
 	AuditRead        Scope = "audit:read"
 )
 
@@ -43,6 +47,10 @@ func Catalogue() []Described {
 		{FlowsRun, "Start and cancel runs"},
 		{RecordsRead, "Read the records that did not become rows"},
 		{RecordsWrite, "Post records to flows"},
+		{ScimRead, "Read the users and groups of Celonis teams by SCIM"},
+		{ScimWrite, "Create, change and remove users and groups of Celonis teams by SCIM"},
+		{ClientsRead, "Read API clients and what their tokens carry; never their secrets"},
+		{ClientsWrite, "Create, change and delete API clients and their secrets, with scopes that the caller has"},
 		{AuditRead, "Read who changed what and when"},
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/celonis-connector/connector/flows"
 	"github.com/celonis-connector/connector/flows/mapping"
 	"github.com/celonis-connector/connector/internal/access"
+	"github.com/celonis-connector/connector/internal/audit"
 	"github.com/celonis-connector/connector/internal/celonis"
 	"github.com/celonis-connector/connector/internal/config"
 	"github.com/celonis-connector/connector/internal/egress"
@@ -25,8 +26,10 @@ import (
 	"github.com/celonis-connector/connector/internal/engine"
 	"github.com/celonis-connector/connector/internal/fault"
 	"github.com/celonis-connector/connector/internal/httpapi"
+	"github.com/celonis-connector/connector/internal/outside"
 	"github.com/celonis-connector/connector/internal/portable"
 	"github.com/celonis-connector/connector/internal/queue"
+	"github.com/celonis-connector/connector/internal/scheduler"
 	"github.com/celonis-connector/connector/internal/spool"
 	"github.com/celonis-connector/connector/internal/store"
 	"github.com/celonis-connector/connector/internal/telemetry"
@@ -77,15 +80,17 @@ type App struct {
 	Config       *portable.Service
 	OAuthClients *connections.OAuthClientService
 	Tokens       *celonis.Tokens
-	Authorizer   *connections.Authorizer
-	Flows        *flows.Service
-	Access       *access.Service
-	Worker       *worker.Worker
-	Keyring      *crypto.Keyring
-	Store        *store.Store
-	Queue        *queue.Queue
-	Spool        *spool.Spool
-	Egress       *egress.Egress
+	// Logins are how outside connections log in.
+	Logins     *outside.Logins
+	Authorizer *connections.Authorizer
+	Flows      *flows.Service
+	Access     *access.Service
+	Worker     *worker.Worker
+	Keyring    *crypto.Keyring
+	Store      *store.Store
+	Queue      *queue.Queue
+	Spool      *spool.Spool
+	Egress     *egress.Egress
 
 	cfg      config.Config
 	log      *slog.Logger
@@ -96,11 +101,19 @@ type App struct {
 	begun    stack
 	loops    sync.WaitGroup
 	listener net.Listener
-	failed   chan error
+	// certificates are nil for an API without TLS.
+	certificates *certificates
+	failed       chan error
 	// forms are what the API tells of forms; limits are those that connections set themselves.
-	forms  httpapi.Forms
+	forms httpapi.Forms
+	// uses put the use of secrets on record.
+	uses   *audit.Uses
 	limits celonis.SharedLimits
 	now    func() time.Time
+	repush time.Duration
+	// endpoints and engine do runs and previews.
+	endpoints *endpoint.Builder
+	engine    *engine.Engine
 }
 
 // Option changes what an App is made of.
@@ -109,10 +122,13 @@ type Option func(*App)
 // WithClock gives the App another clock: one that tests turn. It gives UTC in microseconds.
 func WithClock(clock func() time.Time) Option { return func(a *App) { a.now = clock } }
 
+// WithRepush gives the App another time for which the push of a queued run is trusted.
+func WithRepush(d time.Duration) Option { return func(a *App) { a.repush = d } }
+
 // New opens the database, checks that the keys fit it, opens the queue and
 // makes the services. It starts nothing and binds no port; Stop closes what it opened.
 func New(ctx context.Context, cfg config.Config, log *slog.Logger, redactor *telemetry.Redactor, options ...Option) (_ *App, err error) {
-	a := &App{cfg: cfg, log: log, redactor: redactor, failed: make(chan error, 1), now: now}
+	a := &App{cfg: cfg, log: log, redactor: redactor, failed: make(chan error, 1), now: now, repush: scheduler.DefaultRepush}
 	for _, o := range options {
 		o(a)
 	}
@@ -147,6 +163,12 @@ func (a *App) openStores(ctx context.Context) (err error) {
 	if a.Keyring, err = openKeyring(ctx, a.cfg, a.Store); err != nil {
 		return err
 	}
+	marks, err := fingerprints(ctx, a.Keyring, a.Store)
+	if err != nil {
+		return err
+	}
+	a.Store.Fingerprints(marks)
+	a.uses = audit.NewUses(a.Store, a.now)
 	a.Spool, err = spool.Open(a.cfg.SpoolDir())
 	return err
 }
@@ -181,16 +203,18 @@ func (a *App) makeServices() error {
 	if err != nil {
 		return err
 	}
-	a.Egress = egress.New(egress.Policy{Allowed: allowed})
+	a.Egress = egress.New(egress.Policy{Allowed: allowed, Public: a.cfg.PublicSources})
 	a.opened.push("egress", func(context.Context) error { a.Egress.CloseIdle(); return nil })
 	domains, err := connections.NewDomainPolicy(a.cfg.AllowedHosts)
 	if err != nil {
 		return err
 	}
+	domains = domains.WithOutside(connections.OutsidePolicy{Public: a.cfg.PublicSources, SQLiteDir: a.cfg.SQLiteDir})
+	a.Logins = outside.NewLogins(outside.Config{Transport: a.Egress.OutsideTransport(), Now: a.now, Known: a.redactor.Register})
 	if a.forms, err = httpapi.NewForms(domains); err != nil {
 		return err
 	}
-	grants := connections.NewGrants(connections.GrantsDeps{Repository: a.Store, Sealer: a.Keyring, Now: a.now, Process: workerName()})
+	grants := connections.NewGrants(connections.GrantsDeps{Repository: a.Store, Sealer: a.Keyring, SecretUses: a.uses, Now: a.now, Process: workerName()})
 	a.Tokens = celonis.NewTokens(celonis.TokensConfig{
 		Transport: a.Egress.Transport(), Logger: a.log, Now: a.now, Grants: grants, Known: a.redactor.Register,
 	})
@@ -199,6 +223,7 @@ func (a *App) makeServices() error {
 	})
 	a.Connections = connections.NewService(connections.Deps{
 		Repository: a.Store, OAuthClients: a.Store, Sealer: a.Keyring, Domains: domains, Logger: a.log, Now: a.now, NewID: newID,
+		SecretUses: a.uses,
 		Uses:       flows.Uses{Users: a.Store, Flows: a.Store},
 		SecretRefs: newSecretRefs(a.cfg), TestLimits: connections.TestLimits{Saved: a.cfg.SavedTests, Unsaved: a.cfg.UnsavedTests},
 		Runs: a.Queue, Pace: connections.Pace{First: a.cfg.ProbeFirst, Longest: a.cfg.ProbeLongest},
@@ -206,29 +231,32 @@ func (a *App) makeServices() error {
 			tester:   celonis.NewTester(celonis.TesterConfig{Transport: a.Egress.Transport(), Logger: a.log, Now: now, Tokens: a.Tokens, Shared: &a.limits}),
 			redactor: a.redactor,
 		},
+		Outside: knownSecrets{outsideTester: &outside.Tester{Logins: a.Logins, SQL: a.sqlPinger(), Now: now}, redactor: a.redactor},
 	})
 	a.Authorizer = connections.NewAuthorizer(connections.AuthorizerDeps{
 		Connections: a.Connections, Grants: grants, Repository: a.Store, Exchanger: a.Tokens, PublicURL: a.cfg.PublicURL,
 	})
 	a.Flows = flows.NewService(flows.Deps{
-		Flows: a.Store, Files: a.Store, Runs: a.Store, Records: a.Store, Connections: a.Store, Gate: a.Connections,
+		Flows: a.Store, Files: a.Store, Runs: a.Store, Records: a.Store, Watermarks: a.Store, ErrorStore: a.Store, Connections: a.Store, Gate: a.Connections,
+		Schedules: a.Store, Links: a.Store, Limits: a.teamLimits(), Webhooks: a.Store, Sealer: a.Keyring,
 		Spool: a.Spool, Queue: a.Queue, Canceler: a.Queue, CheckMapping: mapping.Check,
 		Now: a.now, NewID: newID, Log: a.log,
 	})
 	a.Config = &portable.Service{Connections: a.Connections, OAuthClients: a.OAuthClients, Flows: a.Flows}
-	a.Access, err = access.New(access.Deps{Repository: a.Store, Keys: a.Keyring, Now: a.now, NewID: newID})
-	return err
+	return a.makeAccess()
 }
 
 func (a *App) makeWorker() {
+	a.makeEngine()
+	a.endpoints = endpoint.NewBuilder(endpoint.Deps{
+		Targets: knownSecrets{targets: a.Connections, redactor: a.redactor}, Spool: a.Spool, Records: a.Store, Retries: a.Store,
+		Outside: knownSecrets{outside: a.Connections, redactor: a.redactor}, Logins: a.Logins, Databases: a.databases(), MaxSource: a.cfg.MaxSource,
+		TempDir: a.cfg.SpoolDir(), PollFor: a.cfg.PushWait, UploadTimeout: a.cfg.UploadTimeout, Transport: a.Egress.Transport(), Observer: chunkMetrics{a.metrics}, Log: a.log, Now: a.now,
+		Limits: &a.limits, Connections: a.Store, Governor: a.governor(), Tokens: a.Tokens, Protectors: protectors{a.Keyring, a.Store},
+	})
 	a.Worker = worker.New(worker.Deps{
 		Store: a.Store, Queue: workQueue{a.Queue}, Gate: a.Connections,
-		Endpoints: endpoint.NewBuilder(endpoint.Deps{
-			Targets: knownSecrets{targets: a.Connections, redactor: a.redactor}, Spool: a.Spool, Records: a.Store,
-			TempDir: a.cfg.SpoolDir(), Transport: a.Egress.Transport(), Observer: chunkMetrics{a.metrics}, Log: a.log, Now: a.now,
-			Limits: &a.limits, Connections: a.Store, Governor: a.governor(), Tokens: a.Tokens,
-		}),
-		Engine:   engine.New(engine.Options{ChunkBytes: a.cfg.ChunkBytes, Uploads: a.cfg.Uploads, TempDir: a.cfg.SpoolDir()}),
+		Endpoints: a.endpoints, Engine: a.engine,
 		Observer: runMetrics{a.metrics}, Log: a.log, Now: a.now,
 		Name: workerName(), Slots: a.cfg.Workers, Lease: a.cfg.Lease,
 	})
@@ -243,7 +271,7 @@ func (a *App) URL() string {
 	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}
-	return "http://" + net.JoinHostPort(host, port)
+	return a.scheme() + "://" + net.JoinHostPort(host, port)
 }
 
 // Failed gives the error that ended a part of the process by itself, if one does.

@@ -1,6 +1,11 @@
 package app
 
-import "github.com/celonis-connector/connector/flows/budget"
+import (
+	"context"
+
+	"github.com/celonis-connector/connector/flows"
+	"github.com/celonis-connector/connector/flows/budget"
+)
 
 // operatorLimits are those that the configuration sets, 0 where it leaves them to Celonis.
 func (a *App) operatorLimits() budget.Limits {
@@ -15,4 +20,18 @@ func (a *App) governor() *budget.Governor {
 // budgets tells what is left of them.
 func (a *App) budgets() *budget.Reporter {
 	return &budget.Reporter{Store: a.Store, Operator: a.operatorLimits(), Now: a.now}
+}
+
+// teamLimits tells the limits in force for a team by what is on record.
+func (a *App) teamLimits() flows.Limits { return recordedLimits{a.Store, a.operatorLimits()} }
+
+type recordedLimits struct {
+	store    budget.Store
+	operator budget.Limits
+}
+
+// TeamLimits implements flows.Limits.
+func (r recordedLimits) TeamLimits(ctx context.Context, domain string) (budget.Limits, error) {
+	told, err := r.store.ToldLimits(ctx, domain)
+	return budget.Choose(r.operator, told), err
 }

@@ -34,6 +34,9 @@ func troubles() []trouble {
 		trouble{"cut in the middle of a chunk", celonissim.Fault{Route: apptest.Upload, Cut: celonissim.CutMidBody, Skip: 2, Times: 1}},
 		trouble{"second chunk's answer lost", celonissim.Fault{Route: apptest.Upload, Cut: celonissim.CutBeforeAnswer, Skip: 1, Times: 1}},
 		trouble{"429 to an upload", celonissim.Fault{Route: apptest.Upload, Status: 429, Times: 2}},
+		// Celonis takes the chunk, and its answer comes when nobody waits for it any more.
+		trouble{"a chunk's answer out of time", celonissim.Fault{Route: apptest.Upload, SlowAnswer: 4 * time.Second, Skip: 1, Times: 1}},
+		trouble{"a chunk that is never taken", celonissim.Fault{Route: apptest.Upload, Delay: 4 * time.Second, Skip: 1, Times: 1}},
 		trouble{"429 to a create", celonissim.Fault{Route: apptest.Create, Status: 429, Times: 1}},
 		trouble{"create done twice", celonissim.Fault{Route: apptest.Create, Duplicate: true}},
 		trouble{"chunks done twice", celonissim.Fault{Route: apptest.Upload, Duplicate: true, Times: 4}},
@@ -57,7 +60,9 @@ func TestTroubleOnTheWay(t *testing.T) {
 			t.Run(mode+"/"+c.name, func(t *testing.T) {
 				t.Parallel()
 				sim := apptest.NewSim(t)
-				s := start(t, smallChunks(settings(t, sim.URL)))
+				cfg := smallChunks(settings(t, sim.URL))
+				cfg.UploadTimeout = time.Second
+				s := start(t, cfg)
 				flow := s.fileFlow(s.Connect("pool", sim), "ROUGH", "csv", log, change)
 				fault := sim.AddFault(c.fault)
 				apptest.RequireWhole(t, s.Do(flow), faultRows)
@@ -148,7 +153,7 @@ func TestStuckPushJob(t *testing.T) {
 	t.Parallel()
 	sim := apptest.NewSim(t)
 	cfg := settings(t, sim.URL)
-	cfg.Workers = 1
+	cfg.Workers, cfg.PushWait = 1, 500*time.Millisecond
 	s := start(t, cfg)
 	connection := s.Connect("pool", sim)
 	sim.AddFault(celonissim.Fault{Route: apptest.Submit, Table: "STUCK", JobStuck: true})

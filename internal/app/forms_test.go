@@ -211,6 +211,10 @@ func TestFormsMakeEveryKindOfConnection(t *testing.T) {
 	}), nil)
 	for _, apiType := range s.choices("connection", "apiType") {
 		for _, authType := range s.choices("connection", "authType") {
+			celonis := slices.Contains([]any{"dataPush", "intelligence"}, apiType) && slices.Contains([]any{"custom", "token", "oauth2"}, authType)
+			if !celonis {
+				continue // what leads elsewhere has its own tests
+			}
 			name := fmt.Sprint(apiType, " ", authType)
 			body := s.render("connection", map[string]any{
 				"name": name, "apiType": apiType, "authType": authType, "domain": sim.URL + "/ui",

@@ -29,6 +29,8 @@ type service struct {
 	log *logBuffer
 	// roles are those that open starts; nil is every one.
 	roles []app.Role
+	// made are the options that open makes the service with.
+	made []app.Option
 	// id and secret are those of the API client that Client has its token from.
 	id, secret string
 }
@@ -52,7 +54,13 @@ func settings(t testing.TB, allowed ...string) config.Config {
 // start starts the roles, every one when none is named, with a configuration; the test's end stops it.
 func start(t testing.TB, cfg config.Config, roles ...app.Role) *service {
 	t.Helper()
-	s := &service{t: t, cfg: cfg, log: &logBuffer{}, roles: roles}
+	return startWith(t, cfg, nil, roles...)
+}
+
+// startWith is start with options of the service.
+func startWith(t testing.TB, cfg config.Config, options []app.Option, roles ...app.Role) *service {
+	t.Helper()
+	s := &service{t: t, cfg: cfg, log: &logBuffer{}, roles: roles, made: options}
 	s.open()
 	c, secret, err := s.app.Access.CreateClient(t.Context(), app.Workspace, "tests", []string{"all"})
 	require.NoError(t, err)
@@ -82,7 +90,7 @@ func (s *service) open() {
 	log, redactor, err := app.NewLog(s.cfg, s.log)
 	require.NoError(s.t, err)
 	ctx := context.WithoutCancel(s.t.Context())
-	s.app, err = app.New(ctx, s.cfg, log, redactor)
+	s.app, err = app.New(ctx, s.cfg, log, redactor, s.made...)
 	require.NoError(s.t, err)
 	roles := s.roles
 	if roles == nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/celonis-connector/connector/internal/config"
 	"github.com/celonis-connector/connector/internal/endpoint"
 	"github.com/celonis-connector/connector/internal/httpapi"
+	"github.com/celonis-connector/connector/internal/scheduler"
 	"github.com/celonis-connector/connector/internal/telemetry"
 	"github.com/celonis-connector/connector/internal/worker"
 )
@@ -41,6 +42,16 @@ func (m runMetrics) RunSettled(_ *flows.Run, s flows.Settlement, took time.Durat
 	if s.State.Ended() && s.Ledger != nil {
 		m.Records(s.Ledger.Read, s.Ledger.Filtered, s.Ledger.Pushed, s.Ledger.Errored)
 	}
+}
+
+// scheduleMetrics counts what schedules came to.
+type scheduleMetrics struct{ *telemetry.Metrics }
+
+var _ scheduler.Observer = scheduleMetrics{}
+
+// SchedulesFired implements scheduler.Observer.
+func (m scheduleMetrics) SchedulesFired(f flows.Fired) {
+	m.ScheduleFires(f.Runs, f.Skipped, f.Missed)
 }
 
 // requestMetrics counts requests to the API.
@@ -96,14 +107,20 @@ func NewLog(cfg config.Config, w interface{ Write([]byte) (int, error) }) (*slog
 // knownSecrets keeps an opened key out of the logs for as long as the context
 // lasts that it was opened for.
 type knownSecrets struct {
-	targets  endpoint.Targets
-	tester   connections.Tester
-	redactor *telemetry.Redactor
+	targets endpoint.Targets
+	tester  connections.Tester
+	// outside and outsideTester are those of outside connections.
+	outside       endpoint.OutsideTargets
+	outsideTester connections.OutsideTester
+	redactor      *telemetry.Redactor
 }
 
 var (
 	_ endpoint.Targets   = knownSecrets{}
 	_ connections.Tester = knownSecrets{}
+
+	_ endpoint.OutsideTargets   = knownSecrets{}
+	_ connections.OutsideTester = knownSecrets{}
 )
 
 // Target implements endpoint.Targets.

@@ -113,11 +113,7 @@ func TestPickersTellOfFailuresInline(t *testing.T) {
 	s.Problem(http.StatusNotFound, "GET", "/v1/connections/"+id+"/options/everything", nil)
 	s.Problem(http.StatusBadRequest, "GET", "/v1/connections/"+id+"/options/pools?cursor=x", nil)
 
-	_, secret, err := s.app.Access.CreateClient(t.Context(), "elsewhere", "other", []string{"all"})
-	require.NoError(t, err)
-	clients, err := s.app.Access.Clients(t.Context(), "elsewhere")
-	require.NoError(t, err)
-	other := apptest.NewClient(t, s.app.URL(), clients[0].ID, secret.Reveal())
+	other := callerIn(t, s.app, "elsewhere", "all")
 	require.Equal(t, "connection.not_found", other.Problem(http.StatusNotFound, "GET", "/v1/connections/"+id+"/options/pools", nil).Code)
 
 	require.NoError(t, sim.Close())

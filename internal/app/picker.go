@@ -5,6 +5,7 @@ import (
 
 	"github.com/celonis-connector/connector/connections"
 	"github.com/celonis-connector/connector/connections/picker"
+	"github.com/celonis-connector/connector/internal/audit"
 	"github.com/celonis-connector/connector/internal/celonis"
 )
 
@@ -32,5 +33,5 @@ func (p pickConnections) Get(ctx context.Context, workspace, id string) (*connec
 
 // Target implements picker.Connections.
 func (p pickConnections) Target(ctx context.Context, workspace, id string) (connections.Target, error) {
-	return p.opened.Target(ctx, workspace, id)
+	return p.opened.Target(audit.For(ctx, audit.ForPicker), workspace, id)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -28,7 +29,10 @@ const (
 
 // Start begins the roles: it binds the port for API, and starts the loops of
 // Work and Schedule. It returns when everything runs; Stop ends it.
-func (a *App) Start(ctx context.Context, roles []Role) error {
+func (a *App) Start(ctx context.Context, roles []Role) (err error) {
+	if a.certificates, err = a.openTLS(); err != nil {
+		return err
+	}
 	loops, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	a.begun.push("loops", func(ctx context.Context) error {
 		cancel()
@@ -36,6 +40,9 @@ func (a *App) Start(ctx context.Context, roles []Role) error {
 	})
 	for _, part := range []string{"database", "redis", "spool"} {
 		a.health.Expect(part, sickAfter)
+	}
+	if a.certificates != nil {
+		a.health.Expect(tlsPart, sickAfter)
 	}
 	if slices.Contains(roles, Work) {
 		a.loops.Go(func() { _ = a.Worker.Run(loops) })
@@ -58,20 +65,25 @@ func (a *App) Start(ctx context.Context, roles []Role) error {
 
 func (a *App) scheduler() *scheduler.Scheduler {
 	return &scheduler.Scheduler{
-		Store: a.Store, Queue: a.Queue, Now: a.now, Every: a.cfg.SweepInterval, Log: a.log,
+		Store: a.Store, Schedules: a.Store, Queue: a.Queue, Cancels: a.Queue, Observer: scheduleMetrics{a.metrics},
+		Now: a.now, Every: a.cfg.SweepInterval, Repush: a.repush, Log: a.log,
 		Report: func(err error) { a.health.Report("scheduler", err) },
 	}
 }
 
 // serve binds the port and serves the API on it.
 func (a *App) serve(ctx context.Context) error {
+	proxies, err := a.cfg.Proxies()
+	if err != nil {
+		return err
+	}
 	listener, err := net.Listen("tcp", a.cfg.Listen)
 	if err != nil {
 		return fmt.Errorf("CONNECTOR_LISTEN: %w", err)
 	}
 	a.listener = listener
 	server := &http.Server{
-		Handler: a.handler(), ReadHeaderTimeout: headerTimeout, ReadTimeout: requestTimeout,
+		Handler: a.handler(proxies), ReadHeaderTimeout: headerTimeout, ReadTimeout: requestTimeout,
 		WriteTimeout: requestTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
 		ErrorLog: a.redactedErrorLog(),
 	}
@@ -81,21 +93,30 @@ func (a *App) serve(ctx context.Context) error {
 		}
 		return nil
 	})
+	serve := func() error { return server.Serve(listener) }
+	if a.certificates != nil {
+		server.TLSConfig = a.certificates.server()
+		serve = func() error { return server.ServeTLS(listener, "", "") }
+	}
 	go func() {
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := serve(); !errors.Is(err, http.ErrServerClosed) {
 			a.failed <- fmt.Errorf("the API stopped: %w", err)
 		}
 	}()
 	return nil
 }
 
-func (a *App) handler() http.Handler {
+func (a *App) handler(proxies []netip.Prefix) http.Handler {
 	return httpapi.New(httpapi.Deps{
-		Connections: a.Connections, ConnectionTests: a.Connections, OAuthClients: a.OAuthClients, Authorizations: a.Authorizer, Options: a.pickers(), Forms: a.forms, ScopeAdvisor: a.Connections, Flows: a.Flows, Runs: a.Flows, Records: a.Flows, Files: a.Flows,
-		Access: a.Access, Audit: a.Store, Config: a.Config, Idempotency: idempotency{a.Store}, Health: readiness{a.health}, Metrics: a.metrics.Handler(),
+		Connections: a.Connections, ConnectionTests: a.Connections, OAuthClients: a.OAuthClients, Authorizations: a.Authorizer, Options: a.pickers(), Forms: a.forms, ScopeAdvisor: a.Connections, Flows: a.Flows, Runs: a.Flows, Watermarks: a.Flows, Previews: a.previews(), Records: a.Flows, Webhooks: a.Flows, Errors: a.Flows, Files: a.Flows,
+		Access: a.Access, TokenServer: a.Access, Clients: a.Access, ClientSecrets: a.Access, PublicURL: a.address(), Audit: a.Store, Config: a.Config, Idempotency: idempotency{a.Store}, Health: readiness{a.health}, Metrics: a.metrics.Handler(),
 		Observer: requestMetrics{a.metrics}, Log: a.log, Now: a.now, MaxFileBytes: a.cfg.MaxUpload, Budgets: a.budgets(),
+		CORSOrigins: a.cfg.CORSOrigins, TrustedProxies: proxies,
 	})
 }
+
+// errorsAtOnce bounds the record errors that one sweep deletes.
+const errorsAtOnce = 1000
 
 // watch looks at the parts of the service for /readyz and forgets idempotency keys that have expired.
 func (a *App) watch(ctx context.Context) {
@@ -105,6 +126,9 @@ func (a *App) watch(ctx context.Context) {
 		a.health.Report("database", a.Store.Ping(ctx))
 		a.health.Report("redis", a.Queue.Ping(ctx))
 		a.health.Report("spool", a.Spool.Check())
+		if a.certificates != nil {
+			a.certificates.report(a.health)
+		}
 		if depth, err := a.Queue.Depth(ctx); err == nil {
 			a.metrics.QueueDepth(depth.Waiting, depth.Leased)
 		}
@@ -114,19 +138,14 @@ func (a *App) watch(ctx context.Context) {
 		if _, err := a.Store.SweepAuthorizations(ctx, a.now()); err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "authorizations that ended stay for now", "error", err)
 		}
+		if _, err := a.Store.SweepErrors(ctx, a.now(), errorsAtOnce); err != nil && ctx.Err() == nil {
+			a.log.WarnContext(ctx, "record errors whose time is over stay for now", "error", err)
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
-	}
-}
-
-// warnIfOpen says that keys travel in the clear when the API listens on more than loopback.
-func (a *App) warnIfOpen(ctx context.Context) {
-	addr, ok := a.listener.Addr().(*net.TCPAddr)
-	if ok && !addr.IP.IsLoopback() && a.cfg.PublicURL == "" {
-		a.log.WarnContext(ctx, "the API listens on a public address without TLS: put a proxy that ends TLS before it and set CONNECTOR_PUBLIC_URL, or listen on loopback", "address", addr.String())
 	}
 }
 

@@ -41,13 +41,17 @@ var arrows = map[string][]string{
 	// Domain: knows no adapter.
 	"connections":        {"crypto", "internal/audit", "internal/fault", "internal/form", "internal/validate"},
 	"connections/picker": {"connections", "internal/fault"},
-	"flows":              {"connections", "crypto", "internal/fault", "internal/columns", "internal/form", "internal/validate"},
+	"flows":              {"connections", "crypto", "internal/sqlsource/query", "internal/fault", "internal/columns", "internal/form", "internal/validate", "flows/budget", "flows/schedule"},
 	"flows/mapping":      {"flows", "internal/fault", "internal/columns"},
 
 	// Adapters: never each other.
 	"internal/store":              {"connections", "flows", "crypto", "internal/access", "internal/audit", "internal/fault"},
 	"internal/store/storetest":    {"connections", "flows", "crypto", "internal/access", "internal/audit", "internal/fault", "internal/store"},
 	"internal/queue":              {"flows", "internal/fault"},
+	"internal/sqlsource":          {"crypto", "internal/fault", "internal/sqlsource/query"},
+	"internal/sqlsource/query":    {},
+	"internal/outside":            {"connections", "crypto", "internal/fault"},
+	"internal/httpsource":         {"connections", "flows", "crypto", "internal/columns", "internal/fault"},
 	"internal/celonis":            {"connections", "crypto", "internal/columns", "internal/fault"},
 	"internal/httpapi":            {"connections", "flows", "crypto", "internal/access", "internal/audit", "internal/portable", "internal/fault", "internal/form", "internal/httpapi/strictjson", "internal/validate", "openapi"},
 	"internal/httpapi/strictjson": {"internal/fault"},
@@ -55,16 +59,17 @@ var arrows = map[string][]string{
 	// The parts of a run.
 	"internal/access":    {"crypto", "internal/fault"},
 	"internal/engine":    {"flows", "internal/columns", "internal/fault"},
-	"internal/endpoint":  {"connections", "flows", "internal/celonis", "internal/columns", "internal/engine", "internal/fault", "internal/spool"},
-	"internal/worker":    {"flows", "internal/engine", "internal/fault"},
+	"internal/endpoint":  {"connections", "flows", "internal/celonis", "internal/columns", "internal/engine", "internal/fault", "internal/httpsource", "internal/outside", "internal/spool", "internal/sqlsource"},
+	"internal/worker":    {"flows", "internal/audit", "internal/engine", "internal/fault"},
 	"internal/portable":  {"connections", "flows", "internal/audit", "internal/fault"},
+	"internal/preview":   {"connections", "flows", "internal/columns", "internal/engine", "internal/fault"},
 	"internal/scheduler": {"flows", "internal/fault"},
 
 	// The top joins everything.
 	"internal/app": {
-		"connections", "flows", "crypto", "internal/access", "internal/celonis", "internal/columns", "internal/config",
-		"internal/egress", "internal/endpoint", "internal/engine", "internal/fault", "internal/httpapi", "internal/portable", "internal/queue",
-		"internal/scheduler", "internal/spool", "internal/store", "internal/telemetry", "internal/worker",
+		"connections", "flows", "crypto", "internal/access", "internal/audit", "internal/celonis", "internal/columns", "internal/config",
+		"internal/egress", "internal/endpoint", "internal/engine", "internal/fault", "internal/httpapi", "internal/outside", "internal/portable", "internal/preview", "internal/queue",
+		"internal/scheduler", "internal/spool", "internal/sqlsource", "internal/store", "internal/telemetry", "internal/worker",
 	},
 	"internal/doctor": {
 		"crypto", "internal/app", "internal/config", "internal/egress", "internal/fault", "internal/queue", "internal/spool", "internal/store",

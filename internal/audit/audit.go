@@ -24,18 +24,43 @@ const (
 	Tested Action = "tested"
 	// Authorized: a user allowed an OAuth connection to act for them.
 	Authorized Action = "authorized"
+	// SecretUsed: a stored secret was opened; Event.Purpose says what for.
+	SecretUsed Action = "secret.used"
+	// Started and Canceled are what a caller does with a run; Retried and Resolved with record errors.
+	Started  Action = "started"
+	Canceled Action = "canceled"
+	Retried  Action = "retried"
+	Resolved Action = "resolved"
+	// Posted: records were handed to a flow. Events of one client, flow and minute are one.
+	Posted Action = "posted"
+	// Revoked: a token was ended before its time.
+	Revoked Action = "revoked"
 )
+
+// Actions lists every action.
+func Actions() []Action {
+	return []Action{Created, Updated, Deleted, Enabled, Disabled, Tested, Authorized, SecretUsed, Started, Canceled, Retried, Resolved, Posted, Revoked}
+}
 
 // Kind is the noun of an object.
 type Kind string
 
 // The kinds.
 const (
-	Connection  Kind = "connection"
-	OAuthClient Kind = "oauthClient"
-	Flow        Kind = "flow"
-	APIClient   Kind = "client"
+	Connection   Kind = "connection"
+	OAuthClient  Kind = "oauthClient"
+	Flow         Kind = "flow"
+	APIClient    Kind = "client"
+	Notification Kind = "notification"
+	RunOf        Kind = "run"
+	RecordError  Kind = "recordError"
+	File         Kind = "file"
 )
+
+// Kinds lists every kind.
+func Kinds() []Kind {
+	return []Kind{Connection, OAuthClient, Flow, APIClient, RunOf, RecordError, File}
+}
 
 // The actors that are no API client.
 const (
@@ -49,31 +74,48 @@ const (
 	System = "system"
 )
 
-// Event is one line of the record. Events are only ever added.
+// Event is one line of the record. Events are only ever added, each chained to
+// the one before it in its workspace (Digest).
 type Event struct {
+	// Seq counts the workspace's events from 1 without a gap; 0 for events that are older than the chain.
+	Seq       int64
 	ID        string
 	Workspace string
 	At        time.Time
 	// Actor is the id of an API client, or Shell, Probe, Run or System.
 	Actor string
+	// From is the address of the caller, "" where nobody called.
+	From string
 	// RequestID is that of the API call, "" without one.
 	RequestID string
-	Action    Action
-	Kind      Kind
+	// RunID and Worker are the run and the process that does it; "" outside of runs.
+	RunID, Worker string
+	Action        Action
+	Kind          Kind
 	// ObjectID is "" for a connection that is not stored.
 	ObjectID string
 	// Name is the object's name at the time.
 	Name string
+	// Purpose is what a secret was opened for; "" else.
+	Purpose Purpose
 	// Fields names what is different since, in order.
 	Fields []string
+	// Before and After are digests of the object (Hash); "" where there was or is none.
+	Before, After string
+	// PrevHash is the Hash of the event before, the genesis of the chain for the first; "" for events older than the chain.
+	PrevHash, Hash string
 }
 
-// Query selects events; "" selects all.
+// Query selects events; "" and zero times select all.
 type Query struct {
 	Workspace string
+	Action    Action
 	Kind      Kind
 	ObjectID  string
 	Actor     string
+	RequestID string
+	// From and To bound the time: From is in, To is out.
+	From, To time.Time
 	// After is the id of the last event seen, "" for the newest; Limit bounds the events given.
 	After string
 	Limit int
@@ -83,9 +125,18 @@ type Query struct {
 type Actor struct {
 	ID        string
 	RequestID string
+	// From is the address of the caller, found by the rules for trusted proxies.
+	From string
+	// RunID, Attempt and Worker are the run that acts.
+	RunID   string
+	Attempt int
+	Worker  string
 }
 
-type actorKey struct{}
+type (
+	actorKey   struct{}
+	purposeKey struct{}
+)
 
 // As says who acts in what is done with the context.
 func As(ctx context.Context, a Actor) context.Context {
@@ -98,6 +149,14 @@ func By(ctx context.Context) Actor {
 		return a
 	}
 	return Actor{ID: System}
+}
+
+// AsRun is As for a run, unless the context says already which one.
+func AsRun(ctx context.Context) context.Context {
+	if By(ctx).ID == Run {
+		return ctx
+	}
+	return As(ctx, Actor{ID: Run})
 }
 
 // Changed names the members of the JSON forms of two values that differ, in

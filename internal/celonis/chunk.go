@@ -12,7 +12,7 @@ import (
 const (
 	// MaxChunkBytes is the largest chunk that Celonis takes, in bytes.
 	MaxChunkBytes = 1_000_000_000
-	// chunkTimeout and slowestUpload (bytes a second) bound one upload.
+	// chunkTimeout is RetryPolicy.Upload, slowestUpload the bytes a second of a slow line.
 	chunkTimeout  = 2 * time.Minute
 	slowestUpload = 256 << 10
 )
@@ -71,7 +71,7 @@ func (p *DataPush) UploadChunk(ctx context.Context, jobID string, c Chunk) error
 	var far progress
 	err = p.doJob(ctx, jobID, rest, call{
 		op: operation{areaPush, "upload a chunk"}, method: http.MethodPost, payload: body, progress: &far,
-		timeout: chunkTimeout + time.Duration(c.Size/slowestUpload)*time.Second,
+		timeout: p.client.retry.forUpload(c.Size),
 	})
 	return chunkFault(jobID, err, &far)
 }

@@ -59,6 +59,13 @@ type RetryPolicy struct {
 	MaxWait time.Duration
 	// Timeout bounds one try (default 60 s).
 	Timeout time.Duration
+	// Upload bounds one try of an upload beside the time that its bytes take on a slow line (default 2 min).
+	Upload time.Duration
+}
+
+// forUpload bounds one upload of so many bytes.
+func (p RetryPolicy) forUpload(size int64) time.Duration {
+	return p.Upload + time.Duration(size/slowestUpload)*time.Second
 }
 
 func (p RetryPolicy) withDefaults() RetryPolicy {
@@ -77,6 +84,9 @@ func (p RetryPolicy) withDefaults() RetryPolicy {
 	if p.Timeout == 0 {
 		p.Timeout = callTimeout
 	}
+	if p.Upload == 0 {
+		p.Upload = chunkTimeout
+	}
 	return p
 }
 
@@ -89,6 +99,7 @@ type Client struct {
 	redact      *redactor
 	now         func() time.Time
 	authType    connections.AuthType
+	retry       RetryPolicy
 	generations generations
 }
 
@@ -124,7 +135,7 @@ func New(cfg Config) (*Client, error) {
 		redact: redact,
 		now:    cfg.Now,
 
-		authType: cfg.Target.AuthType,
+		authType: cfg.Target.AuthType, retry: cfg.Retry,
 	}, nil
 }
 

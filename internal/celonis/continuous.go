@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/celonis-connector/connector/internal/columns"
 	"github.com/celonis-connector/connector/internal/fault"
@@ -100,7 +99,7 @@ func (p *ContinuousPush) Upload(ctx context.Context, to ItemTarget, item Item) e
 	var answer itemAnswer
 	err = p.client.do(ctx, call{
 		op: operation{areaPush, "upload an item"}, method: http.MethodPost, path: continuousPath + pool + "/items", query: query,
-		payload: body, out: &answer, progress: &far, timeout: uploadTimeout(item.Size),
+		payload: body, out: &answer, progress: &far, timeout: p.client.retry.forUpload(item.Size),
 	})
 	if err == nil && answer.ID == "" {
 		err = fault.New(fault.CelonisAnswer, "celonis's answer to the request to upload an item has no id")
@@ -120,11 +119,6 @@ func (p *ContinuousPush) itemFault(err error, far *progress) error {
 		return fault.Wrap(err, fault.CelonisChunkInDoubt, "it is not known whether celonis has taken an item of the continuous push")
 	}
 	return err
-}
-
-// uploadTimeout bounds one upload of so many bytes.
-func uploadTimeout(size int64) time.Duration {
-	return chunkTimeout + time.Duration(size/slowestUpload)*time.Second
 }
 
 // Flush is an item on its way to the table, as far as Celonis tells.

@@ -33,6 +33,7 @@ type DataIngestion struct {
 	s3     *minio.Core
 	redact *redactor
 	now    func() time.Time
+	retry  RetryPolicy
 }
 
 // NewDataIngestion makes a client of the target's access key; fault
@@ -59,7 +60,7 @@ func NewDataIngestion(cfg Config) (*DataIngestion, error) {
 	if err != nil {
 		return nil, fault.Wrap(c.redact.quiet(err), fault.ConnectionDomain, "the connection's base URL cannot be an endpoint of data ingestion")
 	}
-	d := &DataIngestion{s3: core, redact: newRedactor(keys.SecretAccessKey), now: cfg.Now}
+	d := &DataIngestion{s3: core, redact: newRedactor(keys.SecretAccessKey), now: cfg.Now, retry: cfg.Retry}
 	d.redact.also(newRedactor(keys.AccessKeyID))
 	d.redact.also(c.redact)
 	return d, nil
@@ -94,7 +95,7 @@ func (d *DataIngestion) Put(ctx context.Context, f IngestionFile) error {
 			return fault.New(fault.CelonisNotFound, "%q cannot be a part of a file's key in celonis", part)
 		}
 	}
-	tctx, cancel := context.WithTimeout(ctx, uploadTimeout(int64(len(f.Body))))
+	tctx, cancel := context.WithTimeout(ctx, d.retry.forUpload(int64(len(f.Body))))
 	defer cancel()
 	sum := sha256.Sum256(f.Body)
 	key := ingestionPrefix + f.DataConnectionID + "/" + f.Table + "/" + f.Name

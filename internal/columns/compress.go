@@ -6,9 +6,6 @@ import (
 	"errors"
 	"io"
 
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
-
 	"github.com/celonis-connector/connector/internal/fault"
 )
 
@@ -38,7 +35,7 @@ func openText(input *countingReader, opt ReadOptions) (text io.Reader, head int6
 }
 
 // decompress recognizes gzip (of any number of members) and zstd by their
-// first bytes, unpacks them in a goroutine of its own, and hands anything else
+// first bytes, unpacks them in goroutines of its own, and hands anything else
 // through.
 func decompress(input *countingReader) (plain io.Reader, closer func(), err error) {
 	buffered := bufio.NewReaderSize(input, inputBuffer)
@@ -50,23 +47,14 @@ func decompress(input *countingReader) (plain io.Reader, closer func(), err erro
 	switch {
 	case bytes.HasPrefix(head, []byte(gzipMagic)):
 		in.name = "gzip"
-		z, err := gzip.NewReader(buffered)
-		if err != nil {
-			return nil, nil, in.fault(err)
-		}
-		in.src = z
-		a := readAhead(in)
-		return a, a.close, nil
+		return in.inParts(&gzipMembers{}, buffered)
 	case string(head) == zstdMagic, len(head) == len(zstdMagic) && head[0]&0xf0 == 0x50 && string(head[1:]) == zstdSkip:
 		in.name = "zstd"
-		z, err := zstd.NewReader(buffered, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
-			zstd.WithDecoderMaxWindow(zstdWindow))
+		frames, err := newZstdFrames()
 		if err != nil {
 			return nil, nil, in.fault(err)
 		}
-		in.src = z
-		a := readAhead(in)
-		return a, func() { a.close(); z.Close() }, nil
+		return in.inParts(frames, buffered)
 	default:
 		in.src = buffered
 	}
@@ -78,6 +66,14 @@ type inflater struct {
 	input *countingReader
 	src   io.Reader
 	name  string // "" when the source is not compressed
+}
+
+// inParts unpacks in goroutines of its own.
+func (in *inflater) inParts(format partFormat, src *bufio.Reader) (plain io.Reader, closer func(), err error) {
+	parts := &partReader{format: format, src: src}
+	in.src = parts
+	a := readAhead(in)
+	return a, func() { a.close(); parts.close() }, nil
 }
 
 func (in *inflater) Read(p []byte) (int, error) {

@@ -20,6 +20,9 @@ type countingReader struct {
 }
 
 func (c *countingReader) Read(p []byte) (int, error) {
+	if c.err != nil {
+		return 0, c.err
+	}
 	n, err := c.src.Read(p)
 	c.n.Add(int64(n))
 	if err != nil && err != io.EOF {

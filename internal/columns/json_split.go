@@ -145,31 +145,19 @@ func skipElement(data []byte, i int) (end int, ok bool) {
 	switch data[i] {
 	case '"':
 		return skipString(data, i+1)
-	case '{', '[':
+	case '{':
+		if end, ok := skipFlat(data, i); ok {
+			return end, true
+		}
+		return skipNested(data, i)
+	case '[':
+		return skipNested(data, i)
 	default:
 		k := bytes.IndexAny(data[i:], ",]} \t\r\n")
 		if k < 0 {
 			return len(data), false
 		}
 		return i + k, true
-	}
-	for depth := 0; ; {
-		if i = nextBracket(data, i); i == len(data) {
-			return i, false
-		}
-		switch data[i] {
-		case '"':
-			if i = closingQuote(data, i+1); i == len(data) {
-				return i, false
-			}
-		case '{', '[':
-			depth++
-		default:
-			depth--
-		}
-		if i++; depth == 0 {
-			return i, true
-		}
 	}
 }
 

@@ -16,20 +16,26 @@ import (
 // TestLongLineIsRefusedInBoundedMemory gives each format a record of 200 MB.
 func TestLongLineIsRefusedInBoundedMemory(t *testing.T) {
 	const size, most = 200 << 20, 100 << 20
-	for format, head := range map[columns.Format]string{
-		columns.FormatCSV:    "a,b\n1,2\n3,\"",
-		columns.FormatNDJSON: "{\"a\":1}\n{\"a\":\"",
-		columns.FormatJSON:   "[{\"a\":1},\n{\"a\":\"",
+	for name, tt := range map[string]struct {
+		format columns.Format
+		head   string
+	}{
+		"csv":         {columns.FormatCSV, "a,b\n1,2\n3,\""},
+		"ndjson":      {columns.FormatNDJSON, "{\"a\":1}\n{\"a\":\""},
+		"json":        {columns.FormatJSON, "[{\"a\":1},\n{\"a\":\""},
+		"json nested": {columns.FormatJSON, "[{\"a\":1},\n{\"a\":[{\"b\":\"\\\"}\"}],\"c\":\""},
+		"json number": {columns.FormatJSON, "[{\"a\":1},\n{\"a\":[1,2,3"},
 	} {
-		t.Run(string(format), func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			var before, after runtime.MemStats
 			runtime.GC()
 			runtime.ReadMemStats(&before)
 			src := &longLine{left: size}
-			opt := columns.ReadOptions{Format: format, BlockSize: 4096}
-			res := readFrom(t, io.MultiReader(strings.NewReader(head), src), opt)
+			opt := columns.ReadOptions{Format: tt.format, BlockSize: 4096}
+			res := readFrom(t, io.MultiReader(strings.NewReader(tt.head), src), opt)
 			runtime.ReadMemStats(&after)
 			require.Equal(t, fault.SourceLineTooLong, fault.CodeOf(res.err), "%v", res.err)
+			require.Contains(t, res.err.Error(), "the record at line ")
 			require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(most), "allocated in all")
 			require.Greater(t, src.left, size/2, "the rest is not read")
 		})

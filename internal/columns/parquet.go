@@ -47,22 +47,11 @@ type ParquetEncoder struct {
 // NewParquetEncoder makes an encoder; it refuses an unknown compression with
 // internal.
 func NewParquetEncoder(schema Schema, opt ParquetOptions) (*ParquetEncoder, error) {
-	e := &ParquetEncoder{schema: schema, columns: make([]parquetColumn, len(schema))}
-	switch opt.Compression {
-	case "", CompressionSnappy:
-		e.pack.codec = codecSnappy
-	case CompressionNone:
-		e.pack.codec = codecNone
-	case CompressionZstd:
-		z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest),
-			zstd.WithLowerEncoderMem(true), zstd.WithEncoderCRC(false))
-		if err != nil {
-			return nil, fault.Wrap(err, fault.Internal, "the zstd encoder cannot be made")
-		}
-		e.pack.codec, e.pack.zstd = codecZstd, z
-	default:
-		return nil, fault.New(fault.Internal, "compression %q is not known", opt.Compression)
+	pack, err := newPacker(opt)
+	if err != nil {
+		return nil, err
 	}
+	e := &ParquetEncoder{schema: schema, columns: make([]parquetColumn, len(schema)), pack: pack}
 	for i, f := range schema {
 		c := &e.columns[i]
 		c.typ, c.pack = f.Type, &e.pack
@@ -140,7 +129,7 @@ func (e *ParquetEncoder) footer() {
 	t := &e.foot
 	t.reset()
 	t.i32(1, 1)
-	t.writeSchema(2, e.schema)
+	t.writeSchema(2, e.schema, func(int) bool { return true })
 	t.i64(3, int64(e.rows))
 	if e.rows == 0 {
 		t.list(4, 0, thriftStruct)
@@ -191,6 +180,23 @@ type packer struct {
 	body  []byte // the page before compression
 	out   []byte
 	head  thriftWriter
+}
+
+func newPacker(opt ParquetOptions) (packer, error) {
+	switch opt.Compression {
+	case "", CompressionSnappy:
+		return packer{codec: codecSnappy}, nil
+	case CompressionNone:
+		return packer{codec: codecNone}, nil
+	case CompressionZstd:
+		z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest),
+			zstd.WithLowerEncoderMem(true), zstd.WithEncoderCRC(false))
+		if err != nil {
+			return packer{}, fault.Wrap(err, fault.Internal, "the zstd encoder cannot be made")
+		}
+		return packer{codec: codecZstd, zstd: z}, nil
+	}
+	return packer{}, fault.New(fault.Internal, "compression %q is not known", opt.Compression)
 }
 
 // compress packs the page in body; the result is valid until the next call.

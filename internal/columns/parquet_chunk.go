@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"math/big"
+	"slices"
 	"strconv"
 )
 
@@ -207,6 +208,10 @@ func (c *chunkReader) appendValues(dst *Column, valid []bool, there int) error {
 		if err := c.values.floats(c.floats); err != nil {
 			return err
 		}
+		if there == len(valid) {
+			dst.Floats = append(dst.Floats, c.floats...)
+			return nil
+		}
 		at := 0
 		dst.Floats = spread(dst.Floats, valid, func() float64 { at++; return c.floats[at-1] })
 		return nil
@@ -298,6 +303,8 @@ func (c *chunkReader) putBlobs(dst *Column, valid []bool) (err error) {
 	leaf, at := c.leaf, 0
 	next := func() []byte { at++; return c.blobs[at-1] }
 	switch {
+	case leaf.typ == String && leaf.means == asIs:
+		return c.putPlainTexts(dst, valid)
 	case leaf.typ == String:
 		return c.putTexts(dst, valid, func() ([]byte, error) { return leaf.blobText(c.text[:0], next()) })
 	case leaf.typ == Float:
@@ -333,6 +340,30 @@ func (c *chunkReader) putTexts(dst *Column, valid []bool, next func() ([]byte, e
 		}
 		dst.Offsets = append(dst.Offsets, uint32(len(dst.Bytes)))
 	}
+	return nil
+}
+
+// putPlainTexts is putTexts for blobs that are texts as they stand.
+func (c *chunkReader) putPlainTexts(dst *Column, valid []bool) error {
+	size := 0
+	for _, b := range c.blobs {
+		if len(b) > maxTextBytes {
+			return errTextTooLong
+		}
+		size += len(b)
+	}
+	if len(dst.Bytes)+size > maxBlockText {
+		return errTextTooMuch
+	}
+	text, offsets, at := slices.Grow(dst.Bytes, size), slices.Grow(dst.Offsets, len(valid)), 0
+	for _, there := range valid {
+		if there {
+			text = append(text, c.blobs[at]...)
+			at++
+		}
+		offsets = append(offsets, uint32(len(text)))
+	}
+	dst.Bytes, dst.Offsets = text, offsets
 	return nil
 }
 

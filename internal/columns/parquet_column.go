@@ -32,6 +32,7 @@ type parquetColumn struct {
 	dictPages  bool
 	dictPlain  int64 // what the dictionary page takes before compression
 	dictBytes  int64 // and in the file
+	pageBytes  int64 // finished pages that are not in pages
 	allNulls   int64
 
 	offset, dataOffset int64 // in the file
@@ -207,17 +208,22 @@ func (c *parquetColumn) dictionaryPage() []byte {
 
 // pageHeader writes the header of the page in body.
 func (p *packer) pageHeader(kind, packed int, body func(*thriftWriter)) []byte {
+	return p.headerOf(kind, len(p.body), packed, body)
+}
+
+// headerOf writes the header of a page of plain bytes before compression.
+func (p *packer) headerOf(kind, plain, packed int, body func(*thriftWriter)) []byte {
 	t := &p.head
 	t.reset()
 	t.i32(1, kind)
-	t.i32(2, len(p.body))
+	t.i32(2, plain)
 	t.i32(3, packed)
 	body(t)
 	t.end()
 	return t.buf
 }
 
-func (c *parquetColumn) packedBytes() int64 { return c.dictBytes + int64(len(c.pages)) }
+func (c *parquetColumn) packedBytes() int64 { return c.dictBytes + c.pageBytes + int64(len(c.pages)) }
 
 // writeMeta writes the column's part of the row group.
 func (c *parquetColumn) writeMeta(t *thriftWriter, name string, rows int) {

@@ -269,12 +269,15 @@ func (p *ParquetReader) fault(c *chunkReader, err error) error {
 		return err
 	}
 	e := damagedParquet("column %q, row group %d, before byte %d: %s", c.leaf.name, p.group-1, c.pages.pos, err.Error())
-	switch c.pages.codec {
-	case codecNone, codecSnappy, codecGzip, codecBrotli, codecZstd, codecLZ4Raw:
+	if slices.Contains(knownCodecs(), c.pages.codec) {
 		return e
 	}
 	return fault.New(fault.SourceUnsupported, "column %q is packed in a way that is not read (Parquet codec %d)", c.leaf.name, c.pages.codec).
 		WithHint("write the file with snappy, gzip, zstd, brotli, lz4_raw or without compression")
+}
+
+func knownCodecs() []int {
+	return []int{codecNone, codecSnappy, codecGzip, codecBrotli, codecZstd, codecLZ4Raw}
 }
 
 // openGroup begins the next row group.

@@ -19,6 +19,7 @@ const (
 	pageData       = 0
 	pageDictionary = 2
 
+	repetitionRequired = 0
 	repetitionOptional = 1
 )
 
@@ -55,17 +56,21 @@ const (
 )
 
 // writeSchema writes the schema's list: the root and a leaf for each column,
-// in the schema's order.
-func (t *thriftWriter) writeSchema(id int16, schema Schema) {
+// in the schema's order, which may be null where optional says so.
+func (t *thriftWriter) writeSchema(id int16, schema Schema, optional func(column int) bool) {
 	t.list(id, len(schema)+1, thriftStruct)
 	t.element()
 	t.text(4, "schema")
 	t.i32(5, len(schema))
 	t.close()
-	for _, f := range schema {
+	for i, f := range schema {
 		t.element()
 		t.i32(1, f.Type.physicalType())
-		t.i32(3, repetitionOptional)
+		if optional(i) {
+			t.i32(3, repetitionOptional)
+		} else {
+			t.i32(3, repetitionRequired)
+		}
 		t.text(4, f.Name)
 		t.writeMeaning(f.Type)
 		t.close()

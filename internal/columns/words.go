@@ -39,51 +39,6 @@ func plainEnd(data []byte, i int) int {
 	return i
 }
 
-// nextBracket gives the position of the first quote, brace or bracket from i
-// on, or the length of data.
-func nextBracket(data []byte, i int) int {
-	for ; len(data)-i >= wordBytes; i += wordBytes {
-		w := binary.LittleEndian.Uint64(data[i:])
-		q, o, c := w^quotes, (w|braceBit)^opening, (w|braceBit)^closing
-		found := ((q-lowBits)&^q | (o-lowBits)&^o | (c-lowBits)&^c) & highBits
-		if found != 0 {
-			return i + bits.TrailingZeros64(found)/8
-		}
-	}
-	for i < len(data) && data[i] != '"' && data[i]|0x20 != '{' && data[i]|0x20 != '}' {
-		i++
-	}
-	return i
-}
-
-// closingQuote gives the position of the quote that closes the string whose
-// characters begin at i, or the length of data.
-func closingQuote(data []byte, i int) int {
-	for ; len(data)-i >= wordBytes; i += wordBytes {
-		w := binary.LittleEndian.Uint64(data[i:])
-		q, s := w^quotes, w^slashes
-		found := ((q-lowBits)&^q | (s-lowBits)&^s) & highBits
-		if found == 0 {
-			continue
-		}
-		i += bits.TrailingZeros64(found) / 8
-		if data[i] == '"' {
-			return i
-		}
-		i += 2 - wordBytes // behind what is escaped
-	}
-	for i < len(data) {
-		switch data[i] {
-		case '"':
-			return i
-		case '\\':
-			i++
-		}
-		i++
-	}
-	return len(data)
-}
-
 // indexNear gives the position of the first c from i on, -1 when there is
 // none. It spares the call of bytes.IndexByte where c is expected soon.
 func indexNear(data []byte, i int, c byte) int {

@@ -29,8 +29,26 @@ type Config struct {
 	SecretEnvPrefix string `env:"CONNECTOR_SECRET_ENV_PREFIX" desc:"connections may name secrets in environment variables that begin so, as {\"ref\":\"env:NAME\"}; empty allows none"`
 	SecretFileDir   string `env:"CONNECTOR_SECRET_FILE_DIR" desc:"connections may name secrets in files below this folder, as {\"ref\":\"file:path\"}; empty allows none"`
 
-	PublicURL    string   `env:"CONNECTOR_PUBLIC_URL" desc:"address under which callers reach the API, where it is not the one listened on"`
-	AllowedHosts []string `env:"CONNECTOR_ALLOWED_HOSTS" desc:"comma list of http(s)://host:port that connections may reach beside *.celonis.cloud"`
+	PublicURL string `env:"CONNECTOR_PUBLIC_URL" desc:"address under which callers reach the API, where it is not the one listened on"`
+
+	TLSCertFile     string   `env:"CONNECTOR_TLS_CERT_FILE" desc:"certificate chain (PEM) of the API, which then speaks https only; a changed file is taken within seconds"`
+	TLSKeyFile      string   `env:"CONNECTOR_TLS_KEY_FILE" desc:"private key (PEM) of the certificate"`
+	TLSClientCAFile string   `env:"CONNECTOR_TLS_CLIENT_CA_FILE" desc:"authorities (PEM) of which every caller must show a certificate; empty asks for none"`
+	TrustedProxies  []string `env:"CONNECTOR_TRUSTED_PROXIES" desc:"comma list of networks (10.0.0.0/8) of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed; empty believes none"`
+	CORSOrigins     []string `env:"CONNECTOR_CORS_ORIGINS" desc:"comma list of origins (https://app.example.com) whose pages may call the API; empty allows none"`
+
+	AllowedHosts []string `env:"CONNECTOR_ALLOWED_HOSTS" desc:"comma list of http(s)://host:port, and tcp://host:port for databases, that connections may reach beside *.celonis.cloud"`
+
+	PublicSources bool   `env:"CONNECTOR_PUBLIC_SOURCES" envDefault:"false" desc:"true lets connections of type http, sql and s3, and files by URL, reach every host whose address is public"`
+	SQLiteDir     string `env:"CONNECTOR_SQLITE_DIR" desc:"connections of type sql may read SQLite files below this folder; empty allows none"`
+	MaxSource     int64  `env:"CONNECTOR_MAX_SOURCE_BYTES" envDefault:"10737418240" desc:"most that one run fetches of files by URL or of a blob store, in bytes"`
+
+	OIDCIssuer         string `env:"CONNECTOR_OIDC_ISSUER" desc:"address of an OpenID Connect provider whose tokens are accepted beside our own; its host must be on CONNECTOR_ALLOWED_HOSTS; empty accepts none"`
+	OIDCAudience       string `env:"CONNECTOR_OIDC_AUDIENCE" desc:"audience that its tokens must name"`
+	OIDCScopesClaim    string `env:"CONNECTOR_OIDC_SCOPES_CLAIM" envDefault:"scope" desc:"claim that holds the scopes, as a text with blanks between or as a list"`
+	OIDCScopePrefix    string `env:"CONNECTOR_OIDC_SCOPE_PREFIX" desc:"text before each scope in that claim; values without it are ignored"`
+	OIDCWorkspaceClaim string `env:"CONNECTOR_OIDC_WORKSPACE_CLAIM" desc:"claim that names the workspace, where it is not the same for all"`
+	OIDCWorkspace      string `env:"CONNECTOR_OIDC_WORKSPACE" desc:"workspace of all its tokens; default when no claim names it"`
 
 	Workers       int           `env:"CONNECTOR_WORKERS" envDefault:"2" desc:"runs done at once by this process"`
 	Lease         time.Duration `env:"CONNECTOR_LEASE" envDefault:"30s" desc:"time after which the run of a worker that does not answer goes to another"`
@@ -44,6 +62,9 @@ type Config struct {
 	MaxUpload  int64 `env:"CONNECTOR_MAX_UPLOAD_BYTES" envDefault:"10737418240" desc:"largest file that POST /v1/files takes, in bytes"`
 	ChunkBytes int   `env:"CONNECTOR_CHUNK_BYTES" envDefault:"16777216" desc:"size of a chunk's values in memory before encoding, in bytes"`
 	Uploads    int   `env:"CONNECTOR_UPLOADS" envDefault:"4" desc:"chunks of one run under way to Celonis at once"`
+
+	UploadTimeout time.Duration `env:"CONNECTOR_UPLOAD_TIMEOUT" envDefault:"2m" desc:"time that one upload of a chunk may take, beside what its bytes take on a line of 256 KiB a second"`
+	PushWait      time.Duration `env:"CONNECTOR_PUSH_WAIT" envDefault:"30s" desc:"time that a worker watches Celonis load a push job before the run waits without a worker"`
 
 	PushesPerHour   int64 `env:"CONNECTOR_PUSHES_PER_HOUR" desc:"push jobs that one Celonis team submits in a UTC clock hour, over all processes; empty takes what Celonis tells of the team, else 250"`
 	PushesPerSecond int64 `env:"CONNECTOR_PUSHES_PER_SECOND" desc:"the same for a second, else 10"`
@@ -77,6 +98,9 @@ func (c *Config) check() error {
 	if !c.MasterKeys.IsZero() && c.MasterKeysFile != "" {
 		return fmt.Errorf("configuration: CONNECTOR_MASTER_KEYS and CONNECTOR_MASTER_KEYS_FILE exclude each other")
 	}
+	if err := c.checkListening(); err != nil {
+		return err
+	}
 	for name, ok := range map[string]bool{
 		"CONNECTOR_WORKERS":          c.Workers > 0,
 		"CONNECTOR_LEASE":            c.Lease >= time.Second,
@@ -87,8 +111,11 @@ func (c *Config) check() error {
 		"CONNECTOR_PROBE_LONGEST":    c.ProbeLongest >= c.ProbeFirst,
 		"CONNECTOR_STOP_TIMEOUT":     c.StopTimeout > 0,
 		"CONNECTOR_MAX_UPLOAD_BYTES": c.MaxUpload > 0,
+		"CONNECTOR_MAX_SOURCE_BYTES": c.MaxSource > 0,
 		"CONNECTOR_CHUNK_BYTES":      c.ChunkBytes >= 64<<10 && c.ChunkBytes <= 256<<20,
 		"CONNECTOR_UPLOADS":          c.Uploads > 0 && c.Uploads <= 64,
+		"CONNECTOR_UPLOAD_TIMEOUT":   c.UploadTimeout >= 100*time.Millisecond,
+		"CONNECTOR_PUSH_WAIT":        c.PushWait > 0,
 
 		"CONNECTOR_PUSHES_PER_HOUR":   c.PushesPerHour >= 0,
 		"CONNECTOR_PUSHES_PER_SECOND": c.PushesPerSecond >= 0 && c.PushesPerSecond <= 1000,

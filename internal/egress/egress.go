@@ -1,6 +1,7 @@
 // Package egress is the one way out: every connection that the service opens
 // to a host which a user can name goes through its dialer. The host must be
-// under celonis.cloud or on the operator's list, and the address that the name
+// under celonis.cloud or on the operator's list (of what flows read from, any
+// public host where the operator allows that), and the address that the name
 // resolves to is checked at each dial, so that no name can lead into the
 // service's own network.
 package egress
@@ -33,6 +34,8 @@ type Resolver interface {
 type Policy struct {
 	// Allowed are the operator's further endpoints, see ParseAllowed.
 	Allowed []Endpoint
+	// Public lets Outside and DialDatabase reach every host whose address is public, beside the allowed endpoints.
+	Public bool
 	// Resolver is the system's when nil.
 	Resolver Resolver
 	// RootCAs are the system's when nil.
@@ -50,6 +53,7 @@ type Egress struct {
 	policy    Policy
 	allowed   map[Endpoint]bool
 	transport *http.Transport
+	outside   *http.Transport
 }
 
 // New makes an Egress with one pool of connections.
@@ -71,11 +75,18 @@ func New(policy Policy) *Egress {
 	for _, endpoint := range policy.Allowed {
 		e.allowed[endpoint] = true
 	}
-	e.transport = &http.Transport{
+	e.transport = e.newTransport(rule{permits: e.permits, refuse: refused})
+	e.outside = e.newTransport(e.outsideRule())
+	return e
+}
+
+// newTransport makes a pool of connections to what a rule permits.
+func (e *Egress) newTransport(r rule) *http.Transport {
+	return &http.Transport{
 		// No Proxy: a proxy would dial in our place, past every check.
-		DialContext:           e.dialPlain,
-		DialTLSContext:        e.dialTLS,
-		ResponseHeaderTimeout: policy.HeaderTimeout,
+		DialContext:           e.dialPlain(r),
+		DialTLSContext:        e.dialTLS(r),
+		ResponseHeaderTimeout: e.policy.HeaderTimeout,
 		ExpectContinueTimeout: time.Second,
 		IdleConnTimeout:       90 * time.Second,
 		MaxIdleConns:          256,
@@ -86,7 +97,6 @@ func New(policy Policy) *Egress {
 		// own, and one that breaks takes no other with it.
 		TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{},
 	}
-	return e
 }
 
 // Transport gives the transport that dials by the policy. Its errors of dialing
@@ -103,7 +113,10 @@ func (e *Egress) Client(total time.Duration) *http.Client {
 }
 
 // CloseIdle closes the connections that no call uses.
-func (e *Egress) CloseIdle() { e.transport.CloseIdleConnections() }
+func (e *Egress) CloseIdle() {
+	e.transport.CloseIdleConnections()
+	e.outside.CloseIdleConnections()
+}
 
 // Origin gives the base URL of a connection's domain: https for a host under
 // Domain, the allowed endpoint's own for "host:port" of the operator's list. It
@@ -130,7 +143,7 @@ func (e *Egress) isListed(scheme, host, port string) bool {
 }
 
 // underDomain reports whether host is Domain or a name below it, of plain
-// letters, digits and hyphens.
+// letters, digits and hyphens: Celonis has no international names.
 func underDomain(host string) bool {
 	name, ok := strings.CutSuffix(host, Domain)
 	if !ok || name != "" && !strings.HasSuffix(name, ".") || len(host) > 253 {
@@ -145,7 +158,7 @@ func underDomain(host string) bool {
 }
 
 func validLabel(label string) bool {
-	if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
+	if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' || strings.HasPrefix(label, "xn--") {
 		return false
 	}
 	for _, c := range []byte(label) {

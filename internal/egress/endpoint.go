@@ -10,16 +10,19 @@ import (
 	"github.com/celonis-connector/connector/internal/fault"
 )
 
-// Endpoint is a scheme ("http" or "https"), a host in lower case and a port.
+// Endpoint is a scheme ("http", "https", or "tcp" for a database), a host in lower case and a port.
 type Endpoint struct{ Scheme, Host, Port string }
 
 // String gives the endpoint as scheme://host:port.
 func (e Endpoint) String() string { return e.Scheme + "://" + net.JoinHostPort(e.Host, e.Port) }
 
+// database is the scheme of an endpoint that is no HTTP server.
+const database = "tcp"
+
 var defaultPort = map[string]string{"http": "80", "https": "443"}
 
-// ParseAllowed reads the operator's list: http(s)://host:port, separated by
-// commas; the port may be left out where it is the scheme's own. An empty list
+// ParseAllowed reads the operator's list: http(s)://host:port and tcp://host:port,
+// separated by commas; the port may be left out where it is the scheme's own. An empty list
 // is fine. It returns fault EgressAllowList.
 func ParseAllowed(list string) ([]Endpoint, error) {
 	var endpoints []Endpoint
@@ -30,7 +33,7 @@ func ParseAllowed(list string) ([]Endpoint, error) {
 		endpoint, why := parseEndpoint(entry)
 		if why != "" {
 			return nil, fault.New(fault.EgressAllowList, "entry %d of the allowed hosts %s", i+1, why).
-				WithHint("an entry is http://host:port or https://host:port; entries are separated by commas")
+				WithHint("an entry is http://host:port, https://host:port or tcp://host:port; entries are separated by commas")
 		}
 		endpoints = append(endpoints, endpoint)
 	}
@@ -47,14 +50,18 @@ func parseEndpoint(entry string) (e Endpoint, why string) {
 	e = endpointOf(u)
 	number, err := strconv.ParseUint(e.Port, 10, 16)
 	switch {
-	case defaultPort[u.Scheme] == "":
-		return e, "has a scheme other than http and https"
+	case defaultPort[u.Scheme] == "" && u.Scheme != database:
+		return e, "has a scheme other than http, https and tcp"
 	case u.User != nil:
 		return e, "holds a user name"
 	case u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "":
 		return e, "has a path, query or fragment"
 	case e.Host == "" || strings.ContainsAny(e.Host, "*%"):
 		return e, "has no host, or one with a wildcard or zone"
+	case !isASCII(e.Host):
+		return e, "has a host that is not ASCII; write its xn-- form"
+	case looksNumeric(e.Host):
+		return e, "has an address in a form that resolvers read in different ways; write it with four plain numbers"
 	case err != nil || number == 0:
 		return e, "has no valid port"
 	}

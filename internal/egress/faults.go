@@ -26,11 +26,23 @@ func lookupFault(host string, err error) error {
 		WithHint("check the host's spelling, and the name servers of this machine")
 }
 
-func dialFault(host string, err error) error {
+// hiddenFault is for a name that leads to no public address, whether it leads
+// to another or to none.
+func hiddenFault(host string, err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
 	}
-	if isTimeout(err) {
+	return fault.Wrap(err, fault.EgressDNS, "the name of the host %q leads to no public address", host).
+		WithHint("check the host's spelling; the operator can list a private host in CONNECTOR_ALLOWED_HOSTS")
+}
+
+// dialFault is for a host that does not take a connection. Of an inner one it
+// says the same whether the port is closed or nothing comes back from it.
+func dialFault(host string, inner bool, err error) error {
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	if isTimeout(err) && !inner {
 		return timeout(host, err)
 	}
 	return fault.Wrap(err, fault.EgressUnreachable, "the host %q cannot be reached", host).

@@ -66,9 +66,10 @@ func (d *dataPush) submit(ctx context.Context, jobID string) (celonis.Job, error
 // ready lets a run of posted records begin only when its push could be
 // submitted: while it waits, it takes the records that are posted meanwhile,
 // so that many small pushes become one.
-func (b *Builder) ready(f *flows.Flow, t flows.Token) func(context.Context) error {
+func (b *Builder) ready(f *flows.Flow, r *flows.Run) func(context.Context) error {
+	t := r.Token()
 	return func(ctx context.Context) error {
-		if f.Import.Type != flows.ImportDataPush {
+		if f.Import.Type != flows.ImportDataPush || r.Options.DryRun {
 			return nil
 		}
 		c, err := b.Connections.Connection(ctx, f.Workspace, f.Import.ConnectionID)

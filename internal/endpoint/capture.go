@@ -168,6 +168,8 @@ type captured struct {
 	dir     string
 	// window is what the run reads; nil reads everything.
 	window *flows.Window
+	// limit is how many records are wanted, 0 for all.
+	limit int64
 
 	capture  *Capture
 	identity string
@@ -207,7 +209,7 @@ func (s *captured) Open(ctx context.Context, want []string) (*engine.Stream, err
 }
 
 func (s *captured) fetch(ctx context.Context) error {
-	c := NewCapture(s.dir, 0)
+	c := NewCapture(s.dir, s.limit)
 	if err := s.fetcher.Fetch(ctx, c); err != nil && !errors.Is(err, ErrEnough) {
 		return errors.Join(err, c.Close())
 	}

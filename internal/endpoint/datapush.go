@@ -127,6 +127,11 @@ func (d *dataPush) encoder(schema columns.Schema) (columns.ChunkEncoder, error) 
 	return columns.NewParquetEncoder(schema, columns.ParquetOptions{})
 }
 
+// Pages implements engine.PageTaker.
+func (d *dataPush) Pages() (columns.ParquetOptions, bool) {
+	return columns.ParquetOptions{}, d.spec.FileType != flows.CSVChunks && d.spec.Mode != flows.Delete
+}
+
 // Put implements engine.Sink.
 func (d *dataPush) Put(ctx context.Context, jobID string, c engine.Chunk) error {
 	chunk := celonis.Chunk{Kind: d.kind(), Name: d.fileName(c.Seq), Body: bytes.NewReader(c.Body), Size: int64(len(c.Body))}

@@ -23,13 +23,17 @@ type standingTable struct {
 	spec   flows.Import
 	// fixed are the columns whose length the flow's mapping gives.
 	fixed []string
-	log   *slog.Logger
+	// retyping gives columns without a mapping the types that they have in the table.
+	retyping bool
+	log      *slog.Logger
 
 	once sync.Once
 	have []celonis.TableColumn
 	// name is the table's as it stands, "" without one.
 	name string
 	err  error
+	// unseen says that the key may not list the columns.
+	unseen bool
 }
 
 // fixedLengths lists the columns whose length a mapping gives.
@@ -51,7 +55,7 @@ func (t *standingTable) look(ctx context.Context) error {
 		case fault.CelonisForbidden, fault.CelonisAPIDisabled, fault.CelonisPoolNotFound, fault.CelonisNotFound, fault.CelonisScopeMissing:
 			t.log.InfoContext(ctx, "the table's columns could not be read, so the push is not compared with them",
 				"table", t.spec.Table, "code", fault.CodeOf(t.err))
-			t.name, t.have, t.err = "", nil, nil
+			t.name, t.have, t.err, t.unseen = "", nil, nil, true
 		}
 	})
 	return t.err
@@ -87,6 +91,9 @@ func (t *standingTable) Fit(ctx context.Context, rules []flows.Rule) ([]flows.Ru
 		return nil, err
 	}
 	rules = slices.Clone(rules)
+	if t.retyping {
+		rules = t.retyped(rules)
+	}
 	for i := range rules {
 		r := &rules[i]
 		if r.Length == 0 || slices.Contains(t.fixed, r.To) {
@@ -114,6 +121,16 @@ func (t *standingTable) check(ctx context.Context, schema columns.Schema) error 
 	if err := t.look(ctx); err != nil || len(t.have) == 0 {
 		return err
 	}
+	found := t.differences(schema)
+	if len(found) == 0 {
+		return nil
+	}
+	return fault.New(fault.CelonisSchemaDrift, "table %q in celonis differs from the flow: %s", t.spec.Table, strings.Join(found, "; ")).
+		WithHint("nothing was pushed; change the mapping's columns, types or lengths to those of the table, or fill the table anew with mode replace")
+}
+
+// differences lists in which ways the table that stands is another than one of the columns.
+func (t *standingTable) differences(schema columns.Schema) []string {
 	var found []string
 	if t.name != t.spec.Table {
 		found = append(found, fmt.Sprintf("the table is called %q in celonis", t.name))
@@ -123,11 +140,7 @@ func (t *standingTable) check(ctx context.Context, schema columns.Schema) error 
 			found = append(found, what)
 		}
 	}
-	if len(found) == 0 {
-		return nil
-	}
-	return fault.New(fault.CelonisSchemaDrift, "table %q in celonis differs from the flow: %s", t.spec.Table, strings.Join(found, "; ")).
-		WithHint("nothing was pushed; change the mapping's columns, types or lengths to those of the table, or fill the table anew with mode replace")
+	return found
 }
 
 // compare says in which way a column differs, "" when it fits.

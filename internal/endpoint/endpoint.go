@@ -14,11 +14,18 @@ import (
 	"github.com/celonis-connector/connector/internal/celonis"
 	"github.com/celonis-connector/connector/internal/engine"
 	"github.com/celonis-connector/connector/internal/fault"
+	"github.com/celonis-connector/connector/internal/outside"
+	"github.com/celonis-connector/connector/internal/sqlsource"
 )
 
 // Targets opens a connection's secret for one run (I4).
 type Targets interface {
 	Target(ctx context.Context, workspace, id string) (connections.Target, error)
+}
+
+// OutsideTargets opens the secrets of an outside connection for one run (I4).
+type OutsideTargets interface {
+	OutsideTarget(ctx context.Context, workspace, id string) (connections.OutsideTarget, error)
 }
 
 // Spool opens uploaded files.
@@ -34,8 +41,17 @@ type Observer interface {
 // Deps are what the ends need.
 type Deps struct {
 	Targets Targets
-	Spool   Spool
-	Records flows.RecordStore
+	// Outside and Logins are the way to what flows read from that is not Celonis.
+	Outside OutsideTargets
+	Logins  *outside.Logins
+	// Databases opens databases.
+	Databases *sqlsource.Databases
+	// MaxSource is the most that one run fetches of files, in bytes; 0 is DefaultMaxSource.
+	MaxSource int64
+	Spool     Spool
+	Records   flows.RecordStore
+	// Retries gives the records of runs that retry errors.
+	Retries flows.RetryStore
 	// Connections and Governor keep push submissions within their team's budget.
 	Connections Connections
 	Governor    Governor
@@ -52,6 +68,10 @@ type Deps struct {
 	// PollFor is how long a worker waits for Celonis to load a push job before
 	// the run waits without a worker. Default DefaultPollFor.
 	PollFor time.Duration
+	// UploadTimeout is celonis.RetryPolicy.Upload; 0 is its default.
+	UploadTimeout time.Duration
+	// Protectors hide the values of protected columns; without them such a flow has no rows.
+	Protectors Protectors
 }
 
 // DefaultPollFor is long enough for most loads, which take seconds.
@@ -71,6 +91,12 @@ func NewBuilder(d Deps) *Builder {
 // Source makes the source of a run; fault FlowInvalid for an export type that nothing serves. A source that is an
 // io.Closer is closed after the attempt.
 func (b *Builder) Source(f *flows.Flow, r *flows.Run) (engine.Source, error) {
+	if r.Trigger == flows.Retry {
+		return retrySource{records: b.Retries, token: r.Token(), export: f.Export}, nil
+	}
+	if idle, ok := idleOf(r); ok {
+		return idle, nil
+	}
 	make, ok := b.sources()[f.Export.Type]
 	if !ok {
 		return nil, fault.New(fault.FlowInvalid, "nothing serves the export type %q", f.Export.Type)
@@ -84,13 +110,22 @@ type sourceMaker func(f *flows.Flow, r *flows.Run) (engine.Source, error)
 // sources is the one list of what a flow can read.
 func (b *Builder) sources() map[flows.ExportType]sourceMaker {
 	return map[flows.ExportType]sourceMaker{
-		flows.ExportFile: func(f *flows.Flow, _ *flows.Run) (engine.Source, error) {
+		flows.ExportFile: func(f *flows.Flow, r *flows.Run) (engine.Source, error) {
+			if f.Export.Fetched() {
+				return b.fetchedFiles(f, r), nil
+			}
 			return fileSource{export: f.Export, spool: b.Spool}, nil
 		},
-		flows.ExportRecords: func(f *flows.Flow, r *flows.Run) (engine.Source, error) {
-			return recordsSource{records: b.Records, token: r.Token(), ready: b.ready(f, r.Token())}, nil
-		},
+		flows.ExportHTTP: b.api,
+		flows.ExportSQL:  b.database,
+		flows.ExportRecords: b.posted,
+		flows.ExportWebhook: b.posted,
 	}
+}
+
+// posted makes the source of a run of records that came to the flow.
+func (b *Builder) posted(f *flows.Flow, r *flows.Run) (engine.Source, error) {
+	return recordsSource{records: b.Records, token: r.Token(), ready: b.ready(f, r)}, nil
 }
 
 // Sink makes the sink of a run. Faults: those of Targets, FlowInvalid for an
@@ -100,12 +135,12 @@ func (b *Builder) Sink(ctx context.Context, f *flows.Flow) (engine.Sink, error) 
 	if err != nil {
 		return nil, err
 	}
-	cfg := celonis.Config{Target: target, Transport: b.Transport, Logger: b.Log, Now: b.Now, Shared: b.Limits, Tokens: b.Tokens}
+	cfg := celonis.Config{Target: target, Transport: b.Transport, Logger: b.Log, Now: b.Now, Shared: b.Limits, Tokens: b.Tokens, Retry: celonis.RetryPolicy{Upload: b.UploadTimeout}}
 	client, err := celonis.New(cfg)
 	if err != nil {
 		return nil, err
 	}
-	table := &standingTable{client: client, pool: target.PoolID, spec: f.Import, fixed: fixedLengths(f.Mapping), log: b.Log}
+	table := &standingTable{client: client, pool: target.PoolID, spec: f.Import, fixed: fixedLengths(f.Mapping), retyping: f.Retrying && len(f.Mapping) == 0, log: b.Log}
 	rows := upserting{spec: f.Import, table: table, sender: sender{observer: b.Observer, harmless: true, now: b.Now}}
 	switch f.Import.Type {
 	case flows.ImportDataPush:

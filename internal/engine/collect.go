@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"maps"
@@ -76,6 +77,7 @@ func (p *pipeline) add(ctx context.Context, m *mapped, out chan<- *chunk) error 
 	t.open.errors = append(t.open.errors, m.errors...)
 	p.job.Progress.Read.Store(t.ledger.Read)
 	p.job.Progress.Errored.Store(t.ledger.Errored)
+	p.job.Progress.Filtered.Store(t.ledger.Filtered)
 	if rows > 0 {
 		t.open.rows += rows
 		t.open.batches = append(t.open.batches, m.batch)
@@ -150,6 +152,10 @@ func (p *pipeline) finish(ctx context.Context) error {
 	if t.ledger.Read == 0 {
 		return noRecords()
 	}
+	if t.ledger.Errored == 0 {
+		return fault.New(fault.SourceEmpty, "the filter let none of the %d records through", t.ledger.Read).
+			WithHint("nothing was pushed and the table is as it was; look at the flow's filter")
+	}
 	return fault.New(fault.RunTooManyErrors, "none of the %d records could become a row", t.ledger.Read).
 		WithHint("look at the flow's errors; nothing was pushed and the table is as it was")
 }
@@ -161,19 +167,30 @@ func noRecords() error {
 
 // placed gives errors of a block their place in the source; Record is still
 // counted from the block's beginning. They are in the order of records.
-func placed(found []columns.RecordError, b columns.Block, raw *columns.Raw) []flows.RecordError {
+func (w *mapper) placed(b columns.Block) []flows.RecordError {
+	found, raw := w.found, w.raw
 	if len(found) == 0 {
 		return nil
 	}
 	slices.SortStableFunc(found, func(a, b columns.RecordError) int { return cmp.Compare(a.Row, b.Row) })
+	keeper, keeps := w.stream.Reader.(Keeper)
 	out := make([]flows.RecordError, len(found))
 	for i, e := range found {
-		data := raw.Data[e.Place.Off : e.Place.Off+e.Place.Len]
+		record := raw.Data[e.Place.Off : e.Place.Off+e.Place.Len]
+		data, whole := w.applier.Kept(e.Row, record)
+		// A record with masked values is not the record: a retry would push the masks.
+		whole = whole && bytes.Equal(data, record)
 		kept := data[:min(len(data), flows.MaxErrorData)]
 		out[i] = flows.RecordError{
 			Record: int64(e.Row), Line: int64(b.Line + e.Line), Offset: b.Offset + int64(e.Place.Off),
 			Code: e.Code, Field: e.Field, Message: e.Message,
 			Data: slices.Clone(kept), Truncated: len(kept) < len(data),
+		}
+		if keeps && whole && !out[i].Truncated {
+			object, same := keeper.Object(data)
+			if out[i].DataIsObject = same; !same {
+				out[i].Object = object
+			}
 		}
 	}
 	return out

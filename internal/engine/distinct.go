@@ -9,7 +9,6 @@ import (
 	"math"
 	"sync"
 
-	"github.com/celonis-connector/connector/flows"
 	"github.com/celonis-connector/connector/flows/mapping"
 	"github.com/celonis-connector/connector/internal/columns"
 	"github.com/celonis-connector/connector/internal/fault"
@@ -39,11 +38,11 @@ func (e *Engine) findLosers(ctx context.Context, job *Job, plan *mapping.Plan) (
 	if err != nil {
 		return nil, err
 	}
-	want, err := wanted(job.Rules)
+	want, err := wanted(job)
 	if err != nil {
 		return nil, err
 	}
-	stream, err := openStream(ctx, job, want, job.Policy == flows.DiscardValue)
+	stream, err := openStream(ctx, job, want, bearsMore(job, want))
 	if errors.Is(err, ErrNoRecords) {
 		return nil, nil
 	}

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 
 	"github.com/celonis-connector/connector/flows"
+	"github.com/celonis-connector/connector/flows/mapping"
 	"github.com/celonis-connector/connector/internal/columns"
 	"github.com/celonis-connector/connector/internal/fault"
 )
@@ -135,12 +136,16 @@ type Job struct {
 	Journal Journal
 	// Rules shape the records; none takes every field with inferred types.
 	Rules []flows.Rule
+	// Shape is what the flow does to records beside its rules.
+	Shape mapping.Shape
 	// Policy says what becomes of values that contradict their column's type; empty is DiscardRow.
 	Policy flows.SchemaPolicy
 	// Keys are columns whose values may not be null.
 	Keys       []string
 	MaxErrors  flows.Threshold
 	Checkpoint flows.Checkpoint
+	// Tracing, when set, looks out for records that earlier runs could not make rows of.
+	Tracing *Tracing
 	// Progress, when set, is updated while the attempt runs.
 	Progress *Progress
 
@@ -150,8 +155,8 @@ type Job struct {
 
 // Progress tells how far an attempt is; any goroutine may read it.
 type Progress struct {
-	// Read and Errored count records, Accepted rows, Chunks and Bytes what the destination has accepted.
-	Read, Errored, Accepted, Chunks, Bytes atomic.Int64
+	// Read, Filtered and Errored count records, Accepted rows, Chunks and Bytes what the destination has accepted.
+	Read, Filtered, Errored, Accepted, Chunks, Bytes atomic.Int64
 	// InputBytes of InputSize are read; InputSize is 0 when unknown.
 	InputBytes, InputSize atomic.Int64
 	// Committing is true once every chunk is in.
@@ -287,13 +292,24 @@ func (e *Engine) attempt(ctx context.Context, job *Job, j *journal) error {
 	}
 	if checkpoint.PushJobID == "" {
 		_, visible := job.Sink.(Immediate)
-		j.restart(flows.Checkpoint{Schema: p.fingerprint, Visible: visible, Source: job.evolved.cursor(), Watermark: p.stream.Watermark})
+		first := flows.Checkpoint{Schema: p.fingerprint, Visible: visible, Source: job.evolved.cursor(), Watermark: p.stream.Watermark}
+		if err := foresee(ctx, job, p.plan.Schema(), &first); err != nil {
+			return err
+		}
+		j.restart(first)
 	}
 	p.journal = j
 	if p.losers, err = e.findLosers(ctx, job, p.plan); err != nil {
 		return err
 	}
-	if err := p.run(ctx); err != nil {
+	if err = p.copyPages(ctx); err != nil {
+		return err
+	}
+	err = p.run(ctx)
+	if traceErr := job.Tracing.save(ctx); err == nil {
+		err = traceErr
+	}
+	if err != nil {
 		return err
 	}
 	if err := p.finish(ctx); err != nil {

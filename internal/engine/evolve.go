@@ -118,9 +118,17 @@ func (e *Engine) evolve(ctx context.Context, job *Job, c *contradicted) error {
 	if err != nil {
 		return err
 	}
-	wider := found.Widen(c.p.rules, job.evolved.Times >= maxEvolutions-1)
-	if len(wider) == 0 || job.evolved.Times >= maxEvolutions {
+	if err := job.widen(found, c.p.rules); err != nil {
 		return fault.Wrap(c, fault.Internal, "the table cannot be widened")
+	}
+	return nil
+}
+
+// widen adds to the job's table what a survey has found beyond the rules.
+func (job *Job) widen(found *mapping.Survey, rules []flows.Rule) error {
+	wider := found.Widen(rules, job.evolved.Times >= maxEvolutions-1)
+	if len(wider) == 0 || job.evolved.Times >= maxEvolutions {
+		return fault.New(fault.Internal, "the table cannot be widened")
 	}
 	next := evolution{Rules: job.evolved.apply(nil), Fields: slices.Clone(job.evolved.Fields), Times: job.evolved.Times + 1}
 	next.Fields = append(next.Fields, found.Fields()...)

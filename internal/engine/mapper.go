@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"slices"
@@ -64,7 +65,8 @@ func (w *mapper) rows(b columns.Block, out *columns.Batch) error {
 	if err := w.stream.Decode(b, w.raw); err != nil {
 		return err
 	}
-	w.found = w.applier.Apply(w.raw, out, append(w.found[:0], w.raw.Bad...))
+	w.found = w.applier.Apply(w.raw, out, w.found[:0])
+	w.found = append(w.found, w.applier.Undecoded(w.raw)...)
 	return nil
 }
 
@@ -75,9 +77,14 @@ func (w *mapper) do(b columns.Block, p *pipeline) (*mapped, error) {
 		return nil, err
 	}
 	if w.typed != nil {
-		m.seen, m.errors = int64(w.batch.Rows), placedTyped(w.found, w.batch)
+		m.seen, m.filtered = w.applier.CountsTyped(w.batch)
+		m.errors = placedTyped(w.found, w.batch, w.applier)
 	} else {
-		m.seen, m.errors = int64(w.raw.Seen()), placed(w.found, b, w.raw)
+		m.seen, m.filtered = w.applier.Counts(w.raw)
+		m.errors = w.placed(b)
+	}
+	if p.job.Shape.Expand == "" {
+		w.trace(p.job.Tracing)
 	}
 	m.contradiction = slices.IndexFunc(w.found, p.decides)
 	if p.job.Policy == flows.DiscardValue {
@@ -102,18 +109,19 @@ func (w *mapper) discarded() map[string]int64 {
 }
 
 // placedTyped is placed for records that have a number and no place.
-func placedTyped(found []columns.RecordError, rows *columns.Batch) []flows.RecordError {
+func placedTyped(found []columns.RecordError, rows *columns.Batch, applier *mapping.Applier) []flows.RecordError {
 	if len(found) == 0 {
 		return nil
 	}
 	slices.SortStableFunc(found, func(a, b columns.RecordError) int { return cmp.Compare(a.Row, b.Row) })
 	out := make([]flows.RecordError, len(found))
 	for i, e := range found {
-		data := columns.RenderRecord(rows, e.Row)
+		record := columns.RenderRecord(rows, applier.SourceRow(e.Row))
+		data, whole := applier.Kept(e.Row, record)
 		kept := data[:min(len(data), flows.MaxErrorData)]
 		out[i] = flows.RecordError{
 			Record: int64(e.Row), Code: e.Code, Field: e.Field, Message: e.Message,
-			Data: slices.Clone(kept), Truncated: len(kept) < len(data),
+			Data: slices.Clone(kept), Truncated: len(kept) < len(data), DataIsObject: whole && len(kept) == len(data) && bytes.Equal(data, record),
 		}
 	}
 	return out

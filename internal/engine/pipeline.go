@@ -54,7 +54,7 @@ type mapped struct {
 	contradiction int
 	// discarded counts values that became null, by column.
 	discarded map[string]int64
-	// filtered counts records that became good rows and are not pushed.
+	// filtered counts records that the filter took out, and good rows that are not pushed.
 	filtered int64
 }
 
@@ -166,7 +166,7 @@ func (p *pipeline) decode(ctx context.Context, in <-chan columns.Block, out chan
 		if err != nil {
 			return err
 		}
-		m.filtered = filtered
+		m.filtered += filtered
 		p.stream.Release(b)
 		if err := send(ctx, out, m); err != nil {
 			return err

@@ -20,15 +20,16 @@ const sampleBlocks = 16
 // prepare opens the source, finds out what the mapping leaves open from a
 // sample, and compiles the mapping.
 func (e *Engine) prepare(ctx context.Context, job *Job, checkpoint flows.Checkpoint) (*pipeline, error) {
-	want, err := wanted(job.Rules)
+	want, err := wanted(job)
 	if err != nil {
 		return nil, err
 	}
+	want = job.Tracing.fields(want)
 	start, err := decodeCursor(checkpoint)
 	if err == nil && job.evolved.Times == 0 {
 		job.evolved = start.Evolved
 	}
-	stream, openErr := openStream(ctx, job, want, job.Policy == flows.DiscardValue)
+	stream, openErr := openStream(ctx, job, want, bearsMore(job, want))
 	if openErr != nil {
 		return nil, openErr
 	}
@@ -47,16 +48,23 @@ func (e *Engine) prepare(ctx context.Context, job *Job, checkpoint flows.Checkpo
 	}, nil
 }
 
-// wanted lists the source fields that rules take, nil when there are no rules.
-func wanted(rules []flows.Rule) ([]string, error) {
-	if len(rules) == 0 {
+// wanted lists the source fields that the rules and the filter read, nil for
+// every field: when there are no rules, or an expression computes a field's name.
+func wanted(job *Job) ([]string, error) {
+	if len(job.Rules) == 0 {
 		return nil, nil
 	}
-	plan, err := mapping.Compile(rules, nil, mapping.Options{})
+	plan, err := mapping.Compile(job.Rules, nil, mapping.Options{Shape: job.Shape})
 	if err != nil {
 		return nil, err
 	}
 	return plan.Want(), nil
+}
+
+// bearsMore reports whether fields that have no column do not make a record
+// bad: they are left out, or rules name the columns and an expression may read any field.
+func bearsMore(job *Job, want []string) bool {
+	return job.Policy == flows.DiscardValue || len(job.Rules) > 0 && want == nil
 }
 
 // openStream opens the source with the fields that the table was widened by.
@@ -92,6 +100,7 @@ func compile(ctx context.Context, stream *Stream, job *Job) (*mapping.Plan, []fl
 	plan, err := mapping.Compile(rules, stream.Names(), mapping.Options{
 		NamesComplete: stream.NamesComplete, Keys: job.Keys,
 		Exact: len(job.Rules) == 0, ExactColumns: job.evolved.columns(), Discard: job.Policy == flows.DiscardValue,
+		JSON: stream.Typed, Shape: job.Shape,
 	})
 	return plan, rules, err
 }
@@ -105,7 +114,10 @@ func complete(ctx context.Context, stream *Stream, job *Job) ([]flows.Rule, erro
 	if err != nil {
 		return nil, err
 	}
-	if len(job.Rules) > 0 {
+	switch {
+	case len(job.Rules) > 0 && mapping.IsShaped(job.Rules, job.Shape):
+		return mapping.LengthsOf(job.Rules, mapping.Sample{Raw: sample}, mapping.Options{JSON: stream.Typed, Shape: job.Shape}), nil
+	case len(job.Rules) > 0:
 		return mapping.Lengths(job.Rules, sample), nil
 	}
 	rules, err := mapping.Infer(stream.Names(), sample, stream.inferOptions())
@@ -137,7 +149,10 @@ func completeTyped(ctx context.Context, stream *Stream, typed TypedReader, job *
 	for _, b := range blocks {
 		sample = append(sample, typed.DecodeTyped(b))
 	}
-	if len(job.Rules) > 0 {
+	switch {
+	case len(job.Rules) > 0 && mapping.IsShaped(job.Rules, job.Shape):
+		return mapping.LengthsOf(job.Rules, mapping.Sample{Typed: sample}, mapping.Options{Shape: job.Shape}), nil
+	case len(job.Rules) > 0:
 		return mapping.LengthsTyped(job.Rules, sample), nil
 	}
 	return mapping.InferTyped(typed.Schema(), sample)

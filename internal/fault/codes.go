@@ -28,11 +28,20 @@ const (
 	RequestStale            Code = "request.stale"
 	RequestIdempotencyReuse Code = "request.idempotency_key_reused"
 	RequestIdempotencyBusy  Code = "request.idempotency_in_progress"
+	RequestRateLimited      Code = "request.rate_limited"
+	RequestBusy             Code = "request.busy"
+	RequestTooSlow          Code = "request.too_slow"
+	RequestURITooLong       Code = "request.uri_too_long"
+	RequestHeaders          Code = "request.too_many_headers"
 
 	AccessUnauthenticated Code = "access.unauthenticated"
 	AccessForbidden       Code = "access.insufficient_scope"
 	AccessClientNotFound  Code = "access.client_not_found"
 	AccessClientExists    Code = "access.client_exists"
+	AccessScopeNotHeld    Code = "access.scope_not_held"
+	AccessSecretNotFound  Code = "access.secret_not_found"
+	AccessSecretsFull     Code = "access.too_many_secrets"
+	AccessNotRevocable    Code = "access.not_revocable"
 
 	SecretMask     Code = "secret.mask"
 	SecretInvalid  Code = "secret.invalid"
@@ -67,52 +76,102 @@ const (
 	OAuthState           Code = "oauth.state_invalid"
 	OAuthPublicURL       Code = "oauth.public_url_missing"
 
-	TeamNotFound      Code = "team.not_found"
-	FlowNotFound      Code = "flow.not_found"
-	FlowNameTaken     Code = "flow.name_taken"
-	FlowDisabled      Code = "flow.disabled"
-	FlowInvalid       Code = "flow.invalid"
-	FlowRecordsExport Code = "flow.not_a_records_flow"
-	FlowInUse         Code = "flow.in_use"
-	RunNotFound       Code = "run.not_found"
-	RunStateConflict  Code = "run.state_conflict"
-	RunLeaseLost      Code = "run.lease_lost"
-	RunCanceled       Code = "run.canceled"
-	RunAttemptsSpent  Code = "run.attempts_spent"
-	RunTooManyErrors  Code = "run.too_many_errors"
-	RunPanic          Code = "run.panic"
-	RunReleased       Code = "run.released"
-	ErrorNotFound     Code = "error.not_found"
-	FileNotFound      Code = "file.not_found"
-	FileInUse         Code = "file.in_use"
-	SpoolFull         Code = "spool.full"
-	StoreUnavailable  Code = "store.unavailable"
-	QueueUnavailable  Code = "queue.unavailable"
-	QueueURL          Code = "queue.url_invalid"
-	SourceEmpty       Code = "source.empty"
-	SourceHeader      Code = "source.header_invalid"
-	SourceFormat      Code = "source.format_invalid"
-	SourceTruncated   Code = "source.truncated"
-	SourceEncoding    Code = "source.encoding_invalid"
-	SourceLineTooLong Code = "source.record_too_long"
-	SourceTooManyCols Code = "source.too_many_columns"
-	SourceRead        Code = "source.read_failed"
-	SourceChanged     Code = "source.changed"
-	SourceUnsupported Code = "source.unsupported_type"
-	MappingField      Code = "mapping.field_not_found"
-	MappingColumns    Code = "mapping.columns_collide"
-	MappingRule       Code = "mapping.rule_invalid"
-	MappingKey        Code = "mapping.key_not_found"
-	MappingSchema     Code = "mapping.schema_contradiction"
-	RecordMalformed   Code = "record.malformed"
-	RecordCells       Code = "record.wrong_cell_count"
-	RecordUnexpected  Code = "record.unexpected_field"
-	ValueType         Code = "value.wrong_type"
-	ValueRequired     Code = "value.required"
-	ValueTooLong      Code = "value.too_long"
-	ValueOutOfRange   Code = "value.out_of_range"
-	ValueEncoding     Code = "value.invalid_utf8"
-	ValueDiscarded    Code = "value.discarded"
+	TeamNotFound       Code = "team.not_found"
+	FlowNotFound       Code = "flow.not_found"
+	FlowNameTaken      Code = "flow.name_taken"
+	FlowDisabled       Code = "flow.disabled"
+	FlowInvalid        Code = "flow.invalid"
+	FlowRecordsExport  Code = "flow.not_a_records_flow"
+	FlowInUse          Code = "flow.in_use"
+	RunNotFound        Code = "run.not_found"
+	RunStateConflict   Code = "run.state_conflict"
+	RunLeaseLost       Code = "run.lease_lost"
+	RunCanceled        Code = "run.canceled"
+	RunAttemptsSpent   Code = "run.attempts_spent"
+	RunTooManyErrors   Code = "run.too_many_errors"
+	RunPanic           Code = "run.panic"
+	RunReleased        Code = "run.released"
+	ErrorNotFound      Code = "error.not_found"
+	ErrorIsResolved    Code = "error.resolved"
+	ErrorRetrying      Code = "error.retrying"
+	ErrorNeedsEdit     Code = "error.needs_edit"
+	ErrorsNone         Code = "error.none_selected"
+	FlowRetryKeys      Code = "flow.retry_needs_keys"
+	FileNotFound       Code = "file.not_found"
+	FileInUse          Code = "file.in_use"
+	SpoolFull          Code = "spool.full"
+	StoreUnavailable   Code = "store.unavailable"
+	QueueUnavailable   Code = "queue.unavailable"
+	QueueURL           Code = "queue.url_invalid"
+	SourceEmpty        Code = "source.empty"
+	SourceHeader       Code = "source.header_invalid"
+	SourceFormat       Code = "source.format_invalid"
+	SourceTruncated    Code = "source.truncated"
+	SourceEncoding     Code = "source.encoding_invalid"
+	SourceLineTooLong  Code = "source.record_too_long"
+	SourceTooManyCols  Code = "source.too_many_columns"
+	SourceRead         Code = "source.read_failed"
+	SourceChanged      Code = "source.changed"
+	SourceUnsupported  Code = "source.unsupported_type"
+	SourceWatermark    Code = "source.watermark"
+	SourceBehind       Code = "source.behind"
+	FlowRanOnce        Code = "flow.ran_once"
+	FlowWindow         Code = "flow.no_window"
+	FlowCycle          Code = "flow.cycle"
+	FlowPreviewLimited Code = "flow.preview_rate_limited"
+	FlowPreviewRecords Code = "flow.preview_needs_records"
+	FlowDuplicateKeys  Code = "flow.duplicate_keys"
+	FlowBudgetShort    Code = "flow.budget_short"
+	FlowWebhookExport  Code = "flow.not_a_webhook_flow"
+	// What comes to the URL of a flow.
+	WebhookNotFound        Code = "webhook.not_found"
+	WebhookUnauthenticated Code = "webhook.unauthenticated"
+	WebhookSignature       Code = "webhook.signature_invalid"
+	WebhookStale           Code = "webhook.signature_stale"
+	WebhookDisabled        Code = "webhook.disabled"
+	WebhookLimited         Code = "webhook.rate_limited"
+	WebhookSecretMissing   Code = "webhook.secret_missing"
+	// What is read over a network answered otherwise than with records.
+	SourceUnauthorized Code = "source.unauthorized"
+	SourceForbidden    Code = "source.forbidden"
+	SourceNotFound     Code = "source.not_found"
+	SourceRefused      Code = "source.refused"
+	SourceRateLimited  Code = "source.rate_limited"
+	SourceUnavailable  Code = "source.unavailable"
+	SourceHTML         Code = "source.html"
+	SourceTooLarge     Code = "source.too_large"
+	SourceQuery        Code = "source.query"
+	SourceTimeout      Code = "source.timeout"
+	SourceCursorLoop   Code = "source.cursor_loop"
+	SourceTooManyPages Code = "source.too_many_pages"
+	SourceNextURL      Code = "source.next_url_refused"
+	SourceItemsPath    Code = "source.items_not_found"
+	MappingField       Code = "mapping.field_not_found"
+	MappingColumns     Code = "mapping.columns_collide"
+	MappingRule        Code = "mapping.rule_invalid"
+	MappingKey         Code = "mapping.key_not_found"
+	MappingSchema      Code = "mapping.schema_contradiction"
+	MappingExpression  Code = "mapping.expression_invalid"
+	MappingLookup      Code = "mapping.lookup_invalid"
+	FilterExpression   Code = "filter.expression_invalid"
+	RecordExpression   Code = "record.expression_failed"
+	RecordExpand       Code = "record.not_expandable"
+	RecordMalformed    Code = "record.malformed"
+	RecordCells        Code = "record.wrong_cell_count"
+	RecordUnexpected   Code = "record.unexpected_field"
+	ValueType          Code = "value.wrong_type"
+	ValueRequired      Code = "value.required"
+	ValueTooLong       Code = "value.too_long"
+	ValueOutOfRange    Code = "value.out_of_range"
+	ValueEncoding      Code = "value.invalid_utf8"
+	ValueDiscarded     Code = "value.discarded"
+
+	RunWatchers           Code = "run.too_many_watchers"
+	NotificationNotFound  Code = "notification.not_found"
+	NotificationNameTaken Code = "notification.name_taken"
+	NotificationsFull     Code = "notification.too_many"
+	NotificationRefused   Code = "notification.receiver_refused"
+	NotificationMail      Code = "notification.mail_refused"
 
 	EgressRefused     Code = "egress.refused"
 	EgressDNS         Code = "egress.dns"
@@ -193,12 +252,21 @@ var table = map[Code]Description{
 	RequestMethod:           {http.StatusMethodNotAllowed, "Method not allowed", Never},
 	RequestStale:            {http.StatusPreconditionFailed, "The resource has changed", Never},
 	RequestIdempotencyReuse: {http.StatusUnprocessableEntity, "Idempotency key used with another body", Never},
+	RequestRateLimited:      {http.StatusTooManyRequests, "Too many requests", Wait},
+	RequestBusy:             {http.StatusServiceUnavailable, "The service is busy", Wait},
+	RequestTooSlow:          {http.StatusRequestTimeout, "The body came too slowly", Later},
+	RequestURITooLong:       {http.StatusRequestURITooLong, "The address is too long", Never},
+	RequestHeaders:          {http.StatusRequestHeaderFieldsTooLarge, "Too many headers", Never},
 	RequestIdempotencyBusy:  {http.StatusConflict, "A request with this idempotency key is in progress", Later},
 
 	AccessUnauthenticated: {http.StatusUnauthorized, "Authentication is needed", Never},
 	AccessForbidden:       {http.StatusForbidden, "The token lacks a scope", Never},
 	AccessClientNotFound:  {http.StatusNotFound, "No such API client", Never},
 	AccessClientExists:    {http.StatusConflict, "An API client has this name", Never},
+	AccessScopeNotHeld:    {http.StatusForbidden, "The caller lacks a scope that it gives", Never},
+	AccessSecretNotFound:  {http.StatusNotFound, "No such secret", Never},
+	AccessSecretsFull:     {http.StatusConflict, "The API client has two secrets", Never},
+	AccessNotRevocable:    {http.StatusUnprocessableEntity, "The token cannot be revoked here", Never},
 
 	SecretMask:       {http.StatusUnprocessableEntity, "The secret is a mask", Never},
 	SecretInvalid:    {http.StatusUnprocessableEntity, "The secret is not valid", Never},
@@ -232,28 +300,38 @@ var table = map[Code]Description{
 	OAuthState:           {http.StatusBadRequest, "The authorization is not under way", Never},
 	OAuthPublicURL:       {http.StatusConflict, "The service's public address is not known", Never},
 
-	TeamNotFound:      {http.StatusNotFound, "No such team", Never},
-	FlowNotFound:      {http.StatusNotFound, "No such flow", Never},
-	FlowNameTaken:     {http.StatusConflict, "The flow name is taken", Never},
-	FlowDisabled:      {http.StatusConflict, "The flow is disabled", Never},
-	FlowInvalid:       {http.StatusUnprocessableEntity, "The flow is not valid", Never},
-	FlowRecordsExport: {http.StatusConflict, "The flow does not take posted records", Never},
-	FlowInUse:         {http.StatusConflict, "The flow has a run in progress", Never},
-	RunNotFound:       {http.StatusNotFound, "No such run", Never},
-	RunStateConflict:  {http.StatusConflict, "The run's state does not allow this", Never},
-	RunLeaseLost:      {http.StatusConflict, "Another worker holds the run", Never},
-	RunCanceled:       {http.StatusConflict, "The run was canceled", Never},
-	RunAttemptsSpent:  {http.StatusConflict, "The run's attempts are spent", Never},
-	RunTooManyErrors:  {http.StatusUnprocessableEntity, "Too many record errors", Never},
-	RunPanic:          {http.StatusInternalServerError, "The run broke the worker's code", Never},
-	RunReleased:       {http.StatusConflict, "The worker gave the run back", Later},
-	ErrorNotFound:     {http.StatusNotFound, "No such record error", Never},
-	FileNotFound:      {http.StatusNotFound, "No such file", Never},
-	FileInUse:         {http.StatusConflict, "The file is in use", Never},
-	SpoolFull:         {http.StatusInsufficientStorage, "The spool's disk is full", Later},
-	StoreUnavailable:  {http.StatusServiceUnavailable, "The database does not answer", Later},
-	QueueUnavailable:  {http.StatusServiceUnavailable, "The queue does not answer", Later},
-	QueueURL:          {http.StatusInternalServerError, "The Redis address is not valid", Never},
+	TeamNotFound:       {http.StatusNotFound, "No such team", Never},
+	FlowNotFound:       {http.StatusNotFound, "No such flow", Never},
+	FlowNameTaken:      {http.StatusConflict, "The flow name is taken", Never},
+	FlowDisabled:       {http.StatusConflict, "The flow is disabled", Never},
+	FlowInvalid:        {http.StatusUnprocessableEntity, "The flow is not valid", Never},
+	FlowRecordsExport:  {http.StatusConflict, "The flow does not take posted records", Never},
+	FlowInUse:          {http.StatusConflict, "The flow is in use", Never},
+	FlowCycle:          {http.StatusUnprocessableEntity, "The flows follow each other in a cycle", Never},
+	FlowPreviewLimited: {http.StatusTooManyRequests, "Too many previews", Wait},
+	FlowPreviewRecords: {http.StatusUnprocessableEntity, "The preview needs records", Never},
+	FlowDuplicateKeys:  {http.StatusUnprocessableEntity, "Rows have the same keys", Never},
+	FlowBudgetShort:    {http.StatusConflict, "The schedules need more pushes than the team has", Never},
+	RunNotFound:        {http.StatusNotFound, "No such run", Never},
+	RunStateConflict:   {http.StatusConflict, "The run's state does not allow this", Never},
+	RunLeaseLost:       {http.StatusConflict, "Another worker holds the run", Never},
+	RunCanceled:        {http.StatusConflict, "The run was canceled", Never},
+	RunAttemptsSpent:   {http.StatusConflict, "The run's attempts are spent", Never},
+	RunTooManyErrors:   {http.StatusUnprocessableEntity, "Too many record errors", Never},
+	RunPanic:           {http.StatusInternalServerError, "The run broke the worker's code", Never},
+	RunReleased:        {http.StatusConflict, "The worker gave the run back", Later},
+	ErrorNotFound:      {http.StatusNotFound, "No such record error", Never},
+	ErrorIsResolved:    {http.StatusConflict, "The record error is resolved", Never},
+	ErrorRetrying:      {http.StatusConflict, "The record error is being retried", Never},
+	ErrorNeedsEdit:     {http.StatusConflict, "The record must be edited before it is retried", Never},
+	ErrorsNone:         {http.StatusConflict, "No record error is meant", Never},
+	FlowRetryKeys:      {http.StatusConflict, "A retry would empty the table", Never},
+	FileNotFound:       {http.StatusNotFound, "No such file", Never},
+	FileInUse:          {http.StatusConflict, "The file is in use", Never},
+	SpoolFull:          {http.StatusInsufficientStorage, "The spool's disk is full", Later},
+	StoreUnavailable:   {http.StatusServiceUnavailable, "The database does not answer", Later},
+	QueueUnavailable:   {http.StatusServiceUnavailable, "The queue does not answer", Later},
+	QueueURL:           {http.StatusInternalServerError, "The Redis address is not valid", Never},
 
 	SourceEmpty:       {http.StatusUnprocessableEntity, "The source is empty", Never},
 	SourceHeader:      {http.StatusUnprocessableEntity, "The header is not valid", Never},
@@ -265,11 +343,45 @@ var table = map[Code]Description{
 	SourceRead:        {http.StatusBadGateway, "The source cannot be read", Later},
 	SourceChanged:     {http.StatusConflict, "The source has changed since its checkpoint", Later},
 	SourceUnsupported: {http.StatusUnprocessableEntity, "A column of the source has a type that Celonis cannot hold", Never},
+
+	SourceUnauthorized: {http.StatusBadGateway, "The source refuses the login", Never},
+	SourceForbidden:    {http.StatusBadGateway, "The source refuses the access", Never},
+	SourceNotFound:     {http.StatusBadGateway, "The source is not there", Never},
+	SourceRefused:      {http.StatusBadGateway, "The source refuses the request", Never},
+	SourceRateLimited:  {http.StatusBadGateway, "The source asks to wait", Wait},
+	SourceUnavailable:  {http.StatusBadGateway, "The source does not answer as it should", Later},
+	SourceHTML:         {http.StatusBadGateway, "The source is a web page", Never},
+	SourceTooLarge:     {http.StatusUnprocessableEntity, "The source is too large", Never},
+	SourceQuery:        {http.StatusUnprocessableEntity, "The database refuses the query", Never},
+	SourceTimeout:      {http.StatusGatewayTimeout, "The query took too long", Never},
+	SourceCursorLoop:   {http.StatusBadGateway, "The source gives the same page again", Never},
+	SourceTooManyPages: {http.StatusUnprocessableEntity, "The source has more pages than allowed", Never},
+	SourceNextURL:      {http.StatusBadGateway, "The source's next page lies elsewhere", Never},
+	SourceItemsPath:    {http.StatusUnprocessableEntity, "The records are not where the export says", Never},
+	SourceWatermark:    {http.StatusUnprocessableEntity, "The watermark cannot be found", Never},
+	SourceBehind:       {http.StatusConflict, "The flow ahead has not run yet", Never},
+	FlowRanOnce:        {http.StatusConflict, "The flow has run once", Never},
+	FlowWindow:         {http.StatusConflict, "The flow cannot be run over a window", Never},
+	FlowWebhookExport:  {http.StatusConflict, "The flow has no webhook", Never},
+
+	WebhookNotFound:        {http.StatusNotFound, "No such webhook", Never},
+	WebhookUnauthenticated: {http.StatusUnauthorized, "The sender did not prove itself", Never},
+	WebhookSignature:       {http.StatusUnauthorized, "The signature is not valid", Never},
+	WebhookStale:           {http.StatusUnauthorized, "The signature is too old", Never},
+	WebhookDisabled:        {http.StatusGone, "The webhook is switched off", Never},
+	WebhookLimited:         {http.StatusTooManyRequests, "Too many deliveries", Wait},
+	WebhookSecretMissing:   {http.StatusServiceUnavailable, "The webhook has no secret yet", Wait},
+
 	MappingField:      {http.StatusUnprocessableEntity, "A mapped field is not in the source", Never},
 	MappingColumns:    {http.StatusUnprocessableEntity, "Mapped columns collide", Never},
 	MappingRule:       {http.StatusUnprocessableEntity, "A mapping rule is not valid", Never},
 	MappingKey:        {http.StatusUnprocessableEntity, "A key is not a mapped column", Never},
 	MappingSchema:     {http.StatusUnprocessableEntity, "A value contradicts the frozen schema", Never},
+	MappingExpression: {http.StatusUnprocessableEntity, "An expression of the mapping is not valid", Never},
+	MappingLookup:     {http.StatusUnprocessableEntity, "A lookup table is not valid", Never},
+	FilterExpression:  {http.StatusUnprocessableEntity, "The filter is not valid", Never},
+	RecordExpression:  {http.StatusUnprocessableEntity, "An expression has no value for the record", Never},
+	RecordExpand:      {http.StatusUnprocessableEntity, "The record cannot be expanded", Never},
 	RecordMalformed:   {http.StatusUnprocessableEntity, "The record cannot be read", Never},
 	RecordCells:       {http.StatusUnprocessableEntity, "The record has a wrong number of cells", Never},
 	RecordUnexpected:  {http.StatusUnprocessableEntity, "The record has an unexpected field", Never},
@@ -279,6 +391,13 @@ var table = map[Code]Description{
 	ValueOutOfRange:   {http.StatusUnprocessableEntity, "A value is out of range", Never},
 	ValueEncoding:     {http.StatusUnprocessableEntity, "A value is not UTF-8", Never},
 	ValueDiscarded:    {http.StatusUnprocessableEntity, "A value was set to null", Never},
+
+	RunWatchers:           {http.StatusTooManyRequests, "Too many runs are followed", Wait},
+	NotificationNotFound:  {http.StatusNotFound, "No such notification", Never},
+	NotificationNameTaken: {http.StatusConflict, "The notification's name is taken", Never},
+	NotificationsFull:     {http.StatusConflict, "The workspace has too many notifications", Never},
+	NotificationRefused:   {http.StatusBadGateway, "The receiver refuses the notification", Later},
+	NotificationMail:      {http.StatusBadGateway, "The mail server refuses the notification", Later},
 
 	EgressRefused:     {http.StatusUnprocessableEntity, "The host is not allowed", Never},
 	EgressDNS:         {http.StatusBadGateway, "The host name is not known", Later},

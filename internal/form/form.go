@@ -85,7 +85,7 @@ type Options struct {
 	// Value and Label are the members of an item that are stored and shown.
 	Value string `json:"value"`
 	Label string `json:"label"`
-	// Where keeps the items whose members have these values.
+	// Where keeps the items whose members have these values; a list stands for any of its values.
 	Where map[string]any `json:"where,omitempty"`
 	// Custom allows a value that the list has not.
 	Custom bool `json:"custom,omitempty"`

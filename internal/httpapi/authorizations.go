@@ -9,6 +9,7 @@ import (
 
 	"github.com/celonis-connector/connector/connections"
 	"github.com/celonis-connector/connector/crypto"
+	"github.com/celonis-connector/connector/internal/audit"
 	"github.com/celonis-connector/connector/internal/fault"
 	"github.com/gin-gonic/gin"
 )
@@ -62,7 +63,8 @@ type callbackText struct{ Title, Text, Hint string }
 // token: the state proves that the browser was sent by us.
 func (a *api) finishAuthorization(c *gin.Context) {
 	q := c.Request.URL.Query()
-	made, err := a.Authorizations.Finish(c.Request.Context(), connections.Return{
+	ctx := audit.As(c.Request.Context(), audit.Actor{ID: audit.System, RequestID: exchangeOf(c).requestID, From: c.ClientIP()})
+	made, err := a.Authorizations.Finish(ctx, connections.Return{
 		State: crypto.NewSecret(q.Get("state")), Code: crypto.NewSecret(q.Get("code")),
 		Error: shorten(q.Get("error")), Description: shorten(q.Get("error_description")),
 	})

@@ -38,14 +38,14 @@ func (a *api) authorize(r *call) error {
 	}
 	who, err := a.Access.VerifyToken(r.ctx(), token)
 	if fault.Has(err, fault.AccessUnauthenticated) {
-		return tokenError{err}
+		return a.refused(r.Context, "", tokenError{err})
 	}
 	if err != nil {
 		return err
 	}
 	r.who = who
 	exchangeOf(r.Context).clientID = who.ClientID
-	r.Request = r.Request.WithContext(audit.As(r.ctx(), audit.Actor{ID: who.ClientID, RequestID: exchangeOf(r.Context).requestID}))
+	r.Request = r.Request.WithContext(audit.As(r.ctx(), audit.Actor{ID: who.ClientID, RequestID: exchangeOf(r.Context).requestID, From: r.ClientIP()}))
 	for _, scope := range r.route.Scopes() {
 		if !who.Has(scope) {
 			return scopeError{fault.New(fault.AccessForbidden, "the token does not carry the scope %q", scope).
@@ -64,6 +64,8 @@ func challenge(c *gin.Context, err error, f *fault.Error) {
 		c.Header("WWW-Authenticate", fmt.Sprintf(`Bearer realm="%s", error="insufficient_scope", scope="%s"`, realm, lacking.scope))
 	case errors.As(err, &bad):
 		c.Header("WWW-Authenticate", fmt.Sprintf(`Bearer realm="%s", error="invalid_token", error_description="%s"`, realm, quotable(f.Message)))
+	case f.Code == fault.AccessScopeNotHeld:
+		c.Header("WWW-Authenticate", fmt.Sprintf(`Bearer realm="%s", error="insufficient_scope"`, realm))
 	case f.Code == fault.AccessUnauthenticated:
 		c.Header("WWW-Authenticate", fmt.Sprintf(`Bearer realm="%s"`, realm))
 	}

@@ -27,9 +27,11 @@ func BenchmarkGetConnection(b *testing.B) {
 	require.NoError(b, err)
 	service, err := access.New(access.Deps{Repository: newClients(), Keys: keys})
 	require.NoError(b, err)
-	client, _, err := service.CreateClient(b.Context(), "default", "bench", []string{"all"})
+	client, secret, err := service.CreateClient(b.Context(), "default", "bench", []string{"all"})
 	require.NoError(b, err)
-	token, err := service.IssueToken(b.Context(), client, nil)
+	login, err := service.Authenticate(b.Context(), client.ID, secret)
+	require.NoError(b, err)
+	token, err := service.IssueToken(b.Context(), login, nil)
 	require.NoError(b, err)
 
 	fakes := &fakeConnections{}

@@ -22,6 +22,8 @@ type call struct {
 	query url.Values
 	// read is the body once it was read; nil before.
 	read []byte
+	// key is the request's idempotency key; nil without one.
+	key *IdempotencyKey
 }
 
 // reply is an answer before it is written.
@@ -32,6 +34,13 @@ type reply struct {
 	location string
 	// revision becomes the ETag; 0 gives none.
 	revision int64
+	// kept is what a repeat gets in place of a body that holds a secret; nil is the body.
+	kept any
+	// replayed says that the request was answered before.
+	replayed bool
+	// stream writes the body in place of body, in the media type media. Its error breaks the answer off.
+	stream func(http.ResponseWriter) error
+	media  string
 }
 
 func (r *call) ctx() context.Context { return r.Request.Context() }
@@ -88,8 +97,12 @@ func (r *call) readQuery() error {
 	return nil
 }
 
-// limitBody bounds the body as the route says.
-func (r *call) limitBody() {
+// limitBody bounds the body as the route says, and how slowly it may come.
+func (r *call) limitBody(pace Pace) {
+	if r.Request.Body == nil || r.Request.Body == http.NoBody {
+		return
+	}
+	r.Request.Body = &pacedBody{ReadCloser: r.Request.Body, conn: http.NewResponseController(r.Writer), pace: pace}
 	if limit := r.route.bodyLimit(); limit > 0 {
 		r.Request.Body = http.MaxBytesReader(r.Writer, r.Request.Body, limit)
 	}

@@ -13,16 +13,20 @@ type connectionView struct {
 	ID       string                    `json:"id"`
 	Name     string                    `json:"name"`
 	APIType  connections.APIType       `json:"apiType"`
-	Domain   string                    `json:"domain"`
-	AuthType connections.AuthType      `json:"authType"`
+	Domain   string                    `json:"domain,omitempty"`
+	AuthType connections.AuthType      `json:"authType,omitempty"`
 	PoolID   string                    `json:"poolId,omitempty"`
 	HTTP     *connections.HTTPSettings `json:"http,omitempty"`
+	MaxRuns  int                       `json:"maxRuns,omitempty"`
 
 	OAuthClientID string            `json:"oauthClientId,omitempty"`
 	Scopes        []string          `json:"scopes,omitempty"`
 	Grant         connections.Grant `json:"grant,omitempty"`
 	// AuthorizedAt is absent until a user has allowed an authorizationCode connection.
 	AuthorizedAt *time.Time `json:"authorizedAt,omitempty"`
+
+	// What outside connections have; absent of a connection to Celonis.
+	*connections.Outside
 
 	Secrets  secretStates       `json:"secrets"`
 	Status   connections.Status `json:"status"`
@@ -40,6 +44,10 @@ type secretStates struct {
 	// The halves of the access key for data ingestion.
 	AccessKeyID     *secretState `json:"accessKeyId,omitempty"`
 	SecretAccessKey *secretState `json:"secretAccessKey,omitempty"`
+	// Those of outside connections.
+	Password    *secretState `json:"password,omitempty"`
+	BearerToken *secretState `json:"token,omitempty"`
+	HeaderValue *secretState `json:"headerValue,omitempty"`
 }
 
 type secretState struct {
@@ -58,9 +66,9 @@ type testView struct {
 
 func viewConnection(c *connections.Connection) connectionView {
 	v := connectionView{
-		ID: c.ID, Name: c.Name, APIType: c.APIType, Domain: c.Domain, AuthType: c.AuthType, PoolID: c.PoolID, HTTP: c.HTTP,
+		ID: c.ID, Name: c.Name, APIType: c.APIType, Domain: c.Domain, AuthType: c.AuthType, PoolID: c.PoolID, HTTP: c.HTTP, MaxRuns: c.MaxRuns,
 		OAuthClientID: c.OAuthClientID, Scopes: c.Scopes, Grant: c.Grant, AuthorizedAt: timeOrNull(c.AuthorizedAt),
-		Secrets: secretsOf(c), Status: c.Status,
+		Outside: c.Outside, Secrets: secretsOf(c), Status: c.Status,
 		NextProbeAt: timeOrNull(c.NextProbeAt), CreatedAt: moment(c.CreatedAt), UpdatedAt: moment(c.UpdatedAt), Revision: c.Revision,
 	}
 	if c.LastTest != nil {
@@ -74,6 +82,7 @@ func secretsOf(c *connections.Connection) secretStates {
 	return secretStates{
 		AppKey: stateOf(c, connections.AppKey), APIKey: stateOf(c, connections.APIKey),
 		AccessKeyID: stateOf(c, connections.AccessKeyID), SecretAccessKey: stateOf(c, connections.SecretAccessKey),
+		Password: stateOf(c, connections.Password), BearerToken: stateOf(c, connections.BearerToken), HeaderValue: stateOf(c, connections.HeaderValue),
 	}
 }
 

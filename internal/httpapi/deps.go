@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/celonis-connector/connector/connections"
@@ -16,6 +17,7 @@ import (
 	"github.com/celonis-connector/connector/flows"
 	"github.com/celonis-connector/connector/flows/budget"
 	"github.com/celonis-connector/connector/internal/access"
+	"github.com/celonis-connector/connector/internal/audit"
 )
 
 // Connections keeps connections; *connections.Service is one.
@@ -43,20 +45,21 @@ type Flows interface {
 	Update(ctx context.Context, workspace, id string, s flows.Spec, revision int64) (*flows.Flow, error)
 	Delete(ctx context.Context, workspace, id string, revision int64) error
 	SetEnabled(ctx context.Context, workspace, id string, enabled bool, revision int64) (*flows.Flow, error)
+	SetPaused(ctx context.Context, workspace, id string, paused bool, revision int64) (*flows.Flow, error)
+	Prospect(ctx context.Context, f *flows.Flow) (flows.Prospect, error)
 }
 
 // Runs starts, tells and cancels runs; *flows.Service is one.
 type Runs interface {
-	StartRun(ctx context.Context, workspace, flowID string) (*flows.Run, error)
+	StartRunWith(ctx context.Context, workspace, flowID string, ask flows.RunRequest) (*flows.Run, error)
 	Run(ctx context.Context, workspace, id string) (*flows.Run, error)
 	ListRuns(ctx context.Context, workspace, flowID string, page flows.Page) ([]flows.Run, error)
 	CancelRun(ctx context.Context, workspace, id string) (*flows.Run, error)
 }
 
-// Records takes records and tells of those that did not become rows; *flows.Service is one.
+// Records takes records; *flows.Service is one.
 type Records interface {
-	PostRecords(ctx context.Context, workspace, flowID string, ndjson []byte, records int64) (*flows.Receipt, error)
-	Errors(ctx context.Context, q flows.ErrorQuery) ([]flows.RecordError, error)
+	PostRecords(ctx context.Context, workspace, flowID string, p flows.Post) (*flows.Receipt, error)
 }
 
 // Files keeps uploaded files; *flows.Service is one.
@@ -72,8 +75,8 @@ type Budgets interface {
 
 // Access says who calls; *access.Service is one.
 type Access interface {
-	Authenticate(ctx context.Context, clientID string, secret crypto.Secret) (access.Client, error)
-	IssueToken(ctx context.Context, c access.Client, requested []string) (access.Token, error)
+	Authenticate(ctx context.Context, clientID string, secret crypto.Secret) (access.Login, error)
+	IssueToken(ctx context.Context, l access.Login, requested []string) (access.Token, error)
 	VerifyToken(ctx context.Context, raw string) (access.Principal, error)
 }
 
@@ -153,10 +156,17 @@ type Deps struct {
 	ScopeAdvisor    ScopeAdvisor
 	Flows           Flows
 	Runs            Runs
+	Watermarks      Watermarks
+	Previews        Previews
 	Records         Records
+	Webhooks        Webhooks
+	Errors          Errors
 	Files           Files
 	Budgets         Budgets
 	Access          Access
+	TokenServer     TokenServer
+	Clients         Clients
+	ClientSecrets   ClientSecrets
 	Audit           Audit
 	Config          Config
 	Idempotency     Idempotency
@@ -165,6 +175,16 @@ type Deps struct {
 	Observer        Observer
 	Log             *slog.Logger
 	Now             func() time.Time
+	// Limits bound what callers can use; the zero value bounds no rate and no number.
+	Limits Limits
+	// Uses put what happens often on record; nil records nothing.
+	Uses *audit.Uses
 	// MaxFileBytes bounds an uploaded file; DefaultMaxFileBytes when 0.
 	MaxFileBytes int64
+	// PublicURL is where callers reach the service, without a slash at its end; "" is where each request came to.
+	PublicURL string
+	// CORSOrigins are the origins (scheme://host[:port], as a browser writes them) whose pages may read answers; none when empty.
+	CORSOrigins []string
+	// TrustedProxies are the networks of the proxies that may tell of the caller's address and scheme; none when empty.
+	TrustedProxies []netip.Prefix
 }

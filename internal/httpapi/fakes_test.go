@@ -149,7 +149,13 @@ type fakeFlows struct {
 	cancel     func() (*flows.Run, error)
 	post       func(ndjson []byte, records int64) (*flows.Receipt, error)
 	errors     func(flows.ErrorQuery) ([]flows.RecordError, error)
-	upload     func(name string, r io.Reader) (*flows.File, error)
+	// errorsAsked and retryVersion are what was retried or resolved.
+	errorsAsked  []flows.ErrorQuery
+	retryVersion flows.FlowVersion
+	upload       func(name string, r io.Reader) (*flows.File, error)
+	// prospect is what lies ahead of the flow.
+	prospect    flows.Prospect
+	prospectErr error
 }
 
 func (f *fakeFlows) Create(_ context.Context, _ string, s flows.Spec) (*flows.Flow, error) {
@@ -191,6 +197,16 @@ func (f *fakeFlows) SetEnabled(_ context.Context, _, id string, enabled bool, re
 	return aFlow(), none(fault.FlowNotFound, id, flowID)
 }
 
+func (f *fakeFlows) SetPaused(_ context.Context, _, id string, paused bool, _ int64) (*flows.Flow, error) {
+	flow := aFlow()
+	flow.Paused = paused
+	return flow, none(fault.FlowNotFound, id, flowID)
+}
+
+func (f *fakeFlows) Prospect(context.Context, *flows.Flow) (flows.Prospect, error) {
+	return f.prospect, f.prospectErr
+}
+
 func (f *fakeFlows) StartRun(_ context.Context, _, id string) (*flows.Run, error) {
 	if f.startRun != nil {
 		return f.startRun()
@@ -219,11 +235,11 @@ func (f *fakeFlows) CancelRun(_ context.Context, _, id string) (*flows.Run, erro
 	return aRun(), none(fault.RunNotFound, id, runID)
 }
 
-func (f *fakeFlows) PostRecords(_ context.Context, _, id string, ndjson []byte, records int64) (*flows.Receipt, error) {
+func (f *fakeFlows) PostRecords(_ context.Context, _, id string, p flows.Post) (*flows.Receipt, error) {
 	if f.post != nil {
-		return f.post(ndjson, records)
+		return f.post(p.NDJSON, p.Records)
 	}
-	return &flows.Receipt{BatchID: unknownID, RunID: runID, Records: records}, none(fault.FlowNotFound, id, flowID)
+	return &flows.Receipt{BatchID: unknownID, RunID: runID, Records: p.Records}, none(fault.FlowNotFound, id, flowID)
 }
 
 func (f *fakeFlows) Errors(_ context.Context, q flows.ErrorQuery) ([]flows.RecordError, error) {
@@ -252,17 +268,17 @@ func (f *fakeFlows) File(_ context.Context, _, id string) (*flows.File, error) {
 // fakeAccess takes the scopes of a token from its text: "flows:read,flows:run".
 type fakeAccess struct{ verify func() error }
 
-func (f *fakeAccess) Authenticate(_ context.Context, id string, secret crypto.Secret) (access.Client, error) {
+func (f *fakeAccess) Authenticate(_ context.Context, id string, secret crypto.Secret) (access.Login, error) {
 	if f.verify != nil {
-		return access.Client{}, f.verify()
+		return access.Login{}, f.verify()
 	}
 	if id != "client:1" || !secret.Equal(crypto.NewSecret("s3cret %+")) {
-		return access.Client{}, fault.New(fault.AccessUnauthenticated, "the client is unknown or disabled, or its secret is wrong")
+		return access.Login{}, fault.New(fault.AccessUnauthenticated, "the client is unknown or disabled, or its secret is wrong")
 	}
-	return access.Client{ID: id, Scopes: []access.Scope{access.FlowsRead, access.FlowsRun}}, nil
+	return access.Login{Client: access.Client{ID: id, Scopes: []access.Scope{access.FlowsRead, access.FlowsRun}}}, nil
 }
 
-func (f *fakeAccess) IssueToken(_ context.Context, c access.Client, requested []string) (access.Token, error) {
+func (f *fakeAccess) IssueToken(_ context.Context, c access.Login, requested []string) (access.Token, error) {
 	scopes := c.Scopes
 	if len(requested) > 0 {
 		var err error

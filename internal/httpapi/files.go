@@ -16,8 +16,6 @@ import (
 )
 
 const (
-	// uploadIdle is how long an upload may send nothing.
-	uploadIdle = time.Minute
 	// multipartRoom is what the form around a file may take, in bytes.
 	multipartRoom = 64 << 10
 	// maxFileName bounds a file's name, in bytes.
@@ -43,10 +41,15 @@ func (a *api) uploadFile(r *call) (reply, error) {
 	if _, err := r.mediaType("multipart/form-data"); err != nil {
 		return reply{}, err
 	}
+	free, err := a.slot(r)
+	if err != nil {
+		return reply{}, err
+	}
+	defer free()
 	if r.Request.ContentLength > a.MaxFileBytes+multipartRoom {
 		return reply{}, a.uploadFault(&http.MaxBytesError{})
 	}
-	r.Request.Body = http.MaxBytesReader(r.Writer, &patientBody{r.Request.Body, http.NewResponseController(r.Writer)}, a.MaxFileBytes+multipartRoom)
+	r.Request.Body = http.MaxBytesReader(r.Writer, r.Request.Body, a.MaxFileBytes+multipartRoom)
 	form, err := r.Request.MultipartReader()
 	if err != nil {
 		return reply{}, fault.Wrap(err, fault.RequestInvalid, "the form has no boundary")
@@ -78,6 +81,9 @@ func (a *api) uploadFault(err error) error {
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
 		return fault.New(fault.RequestTooLarge, "the file is larger than %d bytes", a.MaxFileBytes)
+	}
+	if fault.Has(err, fault.RequestTooSlow) {
+		return err
 	}
 	return fault.Wrap(err, fault.RequestInvalid, "the form cannot be read, or broke off before its end")
 }
@@ -156,21 +162,6 @@ func (u *upload) atEnd() error {
 		return invalid([]fault.Field{{Pointer: "/" + filePart, Code: fault.RequestFieldInvalid, Detail: "is given twice"}})
 	}
 	return unknownPart(next)
-}
-
-// patientBody lets an upload take as long as it needs, as long as something comes.
-type patientBody struct {
-	io.ReadCloser
-	conn *http.ResponseController
-}
-
-func (b *patientBody) Read(p []byte) (int, error) {
-	// A server that cannot move its deadlines keeps those it has. The answer
-	// goes out after the last byte has come, so it has until later.
-	now := time.Now()
-	_ = b.conn.SetReadDeadline(now.Add(uploadIdle))
-	_ = b.conn.SetWriteDeadline(now.Add(2 * uploadIdle))
-	return b.ReadCloser.Read(p)
 }
 
 func (a *api) getFile(r *call) (reply, error) {

@@ -12,20 +12,45 @@ type flowView struct {
 	ID string `json:"id"`
 	flows.Spec
 	Enabled   bool      `json:"enabled"`
+	Paused    bool      `json:"paused"`
 	Revision  int64     `json:"revision"`
 	CreatedAt time.Time `json:"createdAt"`
 	UpdatedAt time.Time `json:"updatedAt"`
+
+	// Watermark is there for a flow whose runs leave something behind for the next one; a list leaves it out.
+	Watermark *watermarkView `json:"watermark,omitempty"`
+	// Webhook is there for a flow with an export of type webhook; a list leaves it out.
+	Webhook *webhookView `json:"webhook,omitempty"`
+
+	// What lies ahead of the flow; a list leaves it out.
+	NextFires     []time.Time         `json:"nextFires,omitempty"`
+	ScheduleState *scheduleState      `json:"scheduleState,omitempty"`
+	Warnings      []flows.FlowWarning `json:"warnings,omitempty"`
 }
 
 func viewFlow(f *flows.Flow) flowView {
-	return flowView{f.ID, f.Spec, f.Enabled, f.Revision, moment(f.CreatedAt), moment(f.UpdatedAt)}
+	return flowView{
+		ID: f.ID, Spec: f.Spec, Enabled: f.Enabled, Paused: f.Paused, Revision: f.Revision,
+		CreatedAt: moment(f.CreatedAt), UpdatedAt: moment(f.UpdatedAt),
+	}
 }
 
-func flowReply(f *flows.Flow, err error) (reply, error) {
-	if err != nil {
-		return reply{}, err
+// flowReply answers a call with a flow.
+func (a *api) flowReply(r *call) func(f *flows.Flow, err error) (reply, error) {
+	return func(f *flows.Flow, err error) (reply, error) {
+		if err != nil {
+			return reply{}, err
+		}
+		view := a.viewProspect(r, f)
+		if view.Watermark, err = a.watermarkOf(r, f); err != nil {
+			return reply{}, err
+		}
+		if view.Webhook, err = a.webhookOf(r, f); err != nil {
+			return reply{}, err
+		}
+		told, kept := a.withURL(r, f, view)
+		return reply{status: http.StatusOK, body: told, kept: kept, revision: f.Revision}, nil
 	}
-	return reply{status: http.StatusOK, body: viewFlow(f), revision: f.Revision}, nil
 }
 
 func (r *call) flowID() (string, error) { return r.id(fault.FlowNotFound, "flow") }
@@ -49,7 +74,12 @@ func (a *api) createFlow(r *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	return reply{status: http.StatusCreated, body: viewFlow(f), location: "/v1/flows/" + f.ID, revision: f.Revision}, nil
+	view := a.viewProspect(r, f)
+	if view.Webhook, err = a.webhookOf(r, f); err != nil {
+		return reply{}, err
+	}
+	told, kept := a.withURL(r, f, view)
+	return reply{status: http.StatusCreated, body: told, kept: kept, location: "/v1/flows/" + f.ID, revision: f.Revision}, nil
 }
 
 func (a *api) listFlows(r *call) (reply, error) {
@@ -70,10 +100,11 @@ func (a *api) getFlow(r *call) (reply, error) {
 		return reply{}, err
 	}
 	f, err := a.Flows.Get(r.ctx(), r.who.Workspace, id)
-	if err == nil && r.notModified(f.Revision) {
+	// What lies ahead of a scheduled flow changes without a new revision, and so does a watermark.
+	if err == nil && f.Schedule == nil && !hasWatermark(f) && !hasWebhook(f) && r.notModified(f.Revision) {
 		return reply{status: http.StatusNotModified, revision: f.Revision}, nil
 	}
-	return flowReply(f, err)
+	return a.flowReply(r)(f, err)
 }
 
 func (a *api) updateFlow(r *call) (reply, error) {
@@ -91,7 +122,7 @@ func (a *api) updateFlow(r *call) (reply, error) {
 		},
 		check: checkPath,
 		store: func(s flows.Spec, revision int64) (reply, error) {
-			return flowReply(a.Flows.Update(r.ctx(), r.who.Workspace, id, s, revision))
+			return a.flowReply(r)(a.Flows.Update(r.ctx(), r.who.Workspace, id, s, revision))
 		},
 	})
 }
@@ -133,5 +164,5 @@ func (a *api) switchFlow(r *call, enabled bool) (reply, error) {
 	if err := readNothing(a, r); err != nil {
 		return reply{}, err
 	}
-	return flowReply(a.Flows.SetEnabled(r.ctx(), r.who.Workspace, id, enabled, revision))
+	return a.flowReply(r)(a.Flows.SetEnabled(r.ctx(), r.who.Workspace, id, enabled, revision))
 }

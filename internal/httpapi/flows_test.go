@@ -38,7 +38,7 @@ func TestCreateFlow(t *testing.T) {
 	require.JSONEq(t, `{"id":"`+flowID+`","name":"Permits","export":{"type":"file","fileId":"`+fileID+`","format":"csv","csv":{"separator":";","header":true}},
 		"mapping":[{"to":"CASE_ID","from":"case:concept:name","required":true},{"to":"N","type":"integer","default":"5"}],
 		"import":{"type":"dataPush","connectionId":"`+connectionID+`","table":"EVENTS","mode":"delta","keys":["CASE_ID"],"fileType":"parquet"},
-		"maxErrors":"2.5%","enabled":true,"revision":7,"createdAt":"2026-03-01T08:30:00.123456Z","updatedAt":"2026-03-01T08:30:00.123456Z"}`, res.body)
+		"maxErrors":"2.5%","enabled":true,"paused":false,"revision":7,"createdAt":"2026-03-01T08:30:00.123456Z","updatedAt":"2026-03-01T08:30:00.123456Z"}`, res.body)
 }
 
 func TestGetFlowUnlessItIsKnown(t *testing.T) {
@@ -109,7 +109,7 @@ func TestRuns(t *testing.T) {
 	require.Equal(t, http.StatusAccepted, res.status, res.body)
 	require.Equal(t, "/v1/runs/"+runID, res.header.Get("Location"))
 	require.JSONEq(t, `{"id":"`+runID+`","flowId":"`+flowID+`","flowRevision":7,"trigger":"manual","state":"queued","hasErrors":false,"attempt":0,
-		"ledger":{"read":0,"filtered":0,"pushed":0,"errored":0},"bytes":0,"chunks":0,"pushJobId":null,"error":null,"warnings":[],"resumeAt":null,
+		"ledger":{"read":0,"filtered":0,"pushed":0,"errored":0},"bytes":0,"chunks":0,"pushJobId":null,"error":null,"warnings":[],"resumeAt":null,"fireAt":null,"afterRunId":null,"window":null,"backfill":false,"dryRun":false,
 		"createdAt":"2026-03-01T08:30:00.123456Z","startedAt":null,"finishedAt":null}`, res.body)
 
 	s.flows.run = func() (*flows.Run, error) {
@@ -201,29 +201,4 @@ func TestBadRecords(t *testing.T) {
 		return nil, fault.New(fault.FlowRecordsExport, "the flow has another export")
 	}
 	s.ask("POST /v1/flows/"+flowID+"/records", "[{}]").requireProblem(t, http.StatusConflict, "flow.not_a_records_flow")
-}
-
-func TestRecordErrors(t *testing.T) {
-	t.Parallel()
-	s := setup(t)
-	var asked flows.ErrorQuery
-	s.flows.errors = func(q flows.ErrorQuery) ([]flows.RecordError, error) {
-		asked = q
-		e := flows.RecordError{
-			ID: unknownID, FlowID: flowID, RunID: runID, Record: 42, Line: 43, Offset: 8211, Code: fault.ValueType,
-			Field: "EVENTTIME", Message: "is no time", Data: []byte(`{"a":"<ü>"}`), State: flows.ErrorOpen, CreatedAt: epoch(),
-		}
-		whole := e
-		whole.Field, whole.Data, whole.Truncated = "", []byte("a\xffb"), true
-		return []flows.RecordError{e, whole}, nil
-	}
-	res := s.ask("GET /v1/flows/"+flowID+"/errors?runId="+runID+"&state=open&limit=2", "")
-	require.Equal(t, http.StatusOK, res.status, res.body)
-	require.Equal(t, flows.ErrorQuery{Workspace: "default", FlowID: flowID, RunID: runID, State: flows.ErrorOpen, Page: flows.Page{Limit: 3}}, asked)
-	require.Contains(t, res.body, `"data":"{\"a\":\"<ü>\"}","dataEncoding":"utf-8","truncated":false`)
-	require.Contains(t, res.body, `"field":null`)
-	require.Contains(t, res.body, `"data":"Yf9i","dataEncoding":"base64","truncated":true`)
-	for _, query := range []string{"state=closed", "state=", "runId=", "runId=%00"} {
-		s.ask("GET /v1/flows/"+flowID+"/errors?"+query, "").requireProblem(t, http.StatusUnprocessableEntity, "request.field_invalid")
-	}
 }

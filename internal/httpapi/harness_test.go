@@ -21,6 +21,7 @@ import (
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 	"github.com/stretchr/testify/require"
 
+	"github.com/celonis-connector/connector/internal/access"
 	"github.com/celonis-connector/connector/internal/httpapi"
 	"github.com/celonis-connector/connector/openapi"
 )
@@ -72,6 +73,7 @@ type server struct {
 	options        *fakeOptions
 	flows          *fakeFlows
 	access         *fakeAccess
+	clients        *access.Service
 	audit          *fakeAudit
 	config         *fakeConfig
 	idempotency    *fakeIdempotency
@@ -83,12 +85,12 @@ func setup(t *testing.T, change ...func(*httpapi.Deps)) *server {
 	t.Helper()
 	s := &server{
 		t: t, connections: &fakeConnections{}, oauthClients: &fakeOAuthClients{}, authorizations: &fakeAuthorizations{}, options: &fakeOptions{}, flows: &fakeFlows{}, access: &fakeAccess{}, audit: &fakeAudit{}, config: &fakeConfig{},
-		idempotency: newIdempotency(), observed: &observer{}, log: &logBuffer{},
+		idempotency: newIdempotency(), clients: testClients(t), observed: &observer{}, log: &logBuffer{},
 	}
 	deps := httpapi.Deps{
 		Connections: s.connections, ConnectionTests: s.connections, OAuthClients: s.oauthClients, Authorizations: s.authorizations, Options: s.options, Forms: testForms(t), ScopeAdvisor: s.connections,
-		Flows: s.flows, Runs: s.flows, Records: s.flows, Files: s.flows, Budgets: fakeBudgets{},
-		Access: s.access, Audit: s.audit, Config: s.config, Idempotency: s.idempotency, Health: fakeHealth{{Name: "database", OK: true}},
+		Flows: s.flows, Runs: s.flows, Watermarks: s.flows, Previews: fakePreviews{}, Records: s.flows, Errors: s.flows, Files: s.flows, Budgets: fakeBudgets{},
+		Access: s.access, TokenServer: s.clients, Clients: s.clients, ClientSecrets: s.clients, Audit: s.audit, Config: s.config, Idempotency: s.idempotency, Health: fakeHealth{{Name: "database", OK: true}},
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 			_, _ = io.WriteString(w, "up 1\n")

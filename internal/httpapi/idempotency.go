@@ -32,7 +32,12 @@ func (a *api) answerOnce(r *call, key string) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.key = &k
 	before, err := a.Idempotency.BeginIdempotent(r.ctx(), k)
+	if r.route.once && fault.Has(err, fault.RequestIdempotencyBusy) {
+		// The process that took the key may have died after it did what was asked; the handler finds out by itself.
+		return a.answerNow(r)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +76,11 @@ func (out *answer) kept() IdempotentResponse {
 	if out.etag != "" {
 		header[etagHeader] = out.etag
 	}
-	return IdempotentResponse{Status: out.status, Header: header, Body: out.body}
+	body := out.body
+	if out.keep != nil {
+		body = out.keep
+	}
+	return IdempotentResponse{Status: out.status, Header: header, Body: body}
 }
 
 // keep logs an error that must not change the answer of what was done.

@@ -19,13 +19,15 @@ func TestRepeatsAreAnsweredOnce(t *testing.T) {
 	t.Parallel()
 	upload, media := form(t, part{"file", "a.csv", "x"})
 	bodies := map[string][2]string{
-		"/v1/connections":            {draft, "application/json"},
-		"/v1/connections/{id}/clone": {`{"name":"Copy"}`, "application/json"},
-		"/v1/oauth-clients":          {oauthClientBody, "application/json"},
-		"/v1/flows":                  {spec, "application/json"},
-		"/v1/flows/{id}/runs":        {"", ""},
-		"/v1/flows/{id}/records":     {`[{"a":1}]`, "application/json"},
-		"/v1/files":                  {upload, media},
+		"/v1/connections":             {draft, "application/json"},
+		"/v1/connections/{id}/clone":  {`{"name":"Copy"}`, "application/json"},
+		"/v1/oauth-clients":           {oauthClientBody, "application/json"},
+		"/v1/flows":                   {spec, "application/json"},
+		"/v1/flows/{id}/runs":         {"", ""},
+		"/v1/flows/{id}/records":      {`[{"a":1}]`, "application/json"},
+		"/v1/files":                   {upload, media},
+		"/v1/flows/{id}/errors/retry": {`{"all":true}`, "application/json"},
+		"/v1/errors/{id}/retry":       {`{"flow":"current"}`, "application/json"},
 	}
 	for _, route := range httpapi.Routes() {
 		if !route.Idempotent {
@@ -37,6 +39,9 @@ func TestRepeatsAreAnsweredOnce(t *testing.T) {
 			id := flowID
 			if strings.HasPrefix(route.Path, "/v1/connections/") {
 				id = connectionID
+			}
+			if strings.HasPrefix(route.Path, "/v1/errors/") {
+				id = errorID
 			}
 			what := route.Method + " " + concrete(route.Path, id)
 			body, ok := bodies[route.Path]
@@ -107,7 +112,7 @@ func TestFailedRequestFreesItsKey(t *testing.T) {
 		require.Equal(t, http.StatusAccepted, res.status)
 		require.Empty(t, res.header.Get("Idempotency-Replayed"))
 	}
-	s.ask("POST /v1/connections", `{"name":1}`, "Idempotency-Key", "corrected").requireProblem(t, 422, "request.invalid", "/name", "/apiType", "/domain", "/authType")
+	s.ask("POST /v1/connections", `{"name":1}`, "Idempotency-Key", "corrected").requireProblem(t, 422, "request.invalid", "/name", "/apiType")
 	require.Equal(t, http.StatusCreated, s.ask("POST /v1/connections", draft, "Idempotency-Key", "corrected").status)
 }
 

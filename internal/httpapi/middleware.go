@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net/http"
 	"runtime/debug"
 	"strings"
@@ -63,11 +62,15 @@ func methodLabel(method string) string {
 // requestID takes the caller's id when it is short and plain, so that it can
 // stand in a log, and else makes one.
 func requestID(given string) string {
-	plain := strings.Trim(given, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_.:") == ""
-	if given != "" && len(given) <= maxRequestID && plain {
+	if plainRequestID(given) {
 		return given
 	}
 	return uuid.Must(uuid.NewV7()).String()
+}
+
+func plainRequestID(id string) bool {
+	return id != "" && len(id) <= maxRequestID &&
+		strings.Trim(id, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_.:") == ""
 }
 
 // logRequest writes the one line of a request. The query stays out: it is the
@@ -80,8 +83,8 @@ func (a *api) logRequest(c *gin.Context, x *exchange, took time.Duration) {
 	const most = 11
 	attrs := append(make([]slog.Attr, 0, most),
 		slog.String("requestId", x.requestID), slog.String("method", methodLabel(c.Request.Method)),
-		slog.String("path", shorten(c.Request.URL.Path)), slog.Int("status", c.Writer.Status()),
-		slog.Int("bytes", max(c.Writer.Size(), 0)), slog.Duration("took", took), slog.String("remote", c.RemoteIP()))
+		slog.String("path", shorten(shownPath(c.Request.URL.Path))), slog.Int("status", c.Writer.Status()),
+		slog.Int("bytes", max(c.Writer.Size(), 0)), slog.Duration("took", took), slog.String("remote", c.ClientIP()))
 	if x.clientID != "" {
 		attrs = append(attrs, slog.String("client", x.clientID))
 	}
@@ -138,19 +141,4 @@ func (a *api) recover(c *gin.Context) {
 		a.fail(c, err)
 	}()
 	c.Next()
-}
-
-// securityHeaders are for every answer; the docs loosen what they must. The
-// values are made once: a handler that wants others puts new ones in their place.
-func securityHeaders() gin.HandlerFunc {
-	headers := http.Header{
-		"X-Content-Type-Options":  {"nosniff"},
-		"Cache-Control":           {"no-store"},
-		"Content-Security-Policy": {"default-src 'none'; frame-ancestors 'none'"},
-		"Referrer-Policy":         {"no-referrer"},
-	}
-	return func(c *gin.Context) {
-		maps.Copy(c.Writer.Header(), headers)
-		c.Next()
-	}
 }

@@ -14,6 +14,8 @@ type records struct {
 	ndjson []byte
 	count  int64
 	faults []fault.Field
+	// base is where in the body the list of them is.
+	base string
 }
 
 func (rs *records) refuse(pointer string, code fault.Code, detail string) {
@@ -24,7 +26,7 @@ func (rs *records) refuse(pointer string, code fault.Code, detail string) {
 
 // add takes a record that is JSON; line is said with a fault when it is not 0.
 func (rs *records) add(record []byte, line int) {
-	pointer := strictjson.Index("", int(rs.count))
+	pointer := strictjson.Index(rs.base, int(rs.count))
 	rs.count++
 	if got := strictjson.KindOf(record); record[0] != '{' {
 		detail := "must be an object, not " + got

@@ -25,6 +25,10 @@ type api struct {
 	Deps
 	valid *validate.Validator
 	docs  http.Handler
+	// limits count what callers use.
+	limits limiting
+	// hookLimits bound the deliveries of webhooks.
+	hookLimits hookLimiter
 }
 
 // New makes the API's handler: every route of Routes, behind the middleware.
@@ -39,20 +43,23 @@ func New(d Deps) http.Handler {
 	if d.MaxFileBytes <= 0 {
 		d.MaxFileBytes = DefaultMaxFileBytes
 	}
-	a := &api{Deps: d, valid: validate.New(), docs: docsHandler()}
+	a := &api{Deps: d, valid: validate.New(), docs: docsHandler(), limits: newLimiting(d.Limits)}
 
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()
 	engine.HandleMethodNotAllowed = true
 	engine.RedirectTrailingSlash = false
-	engine.ForwardedByClientIP = false // no proxy is trusted with the caller's address
+	a.trustProxies(engine)
 
-	engine.Use(a.observe, a.recover, securityHeaders())
+	engine.Use(a.observe, a.recover, a.securityHeaders(), a.cors, a.bound)
 	engine.NoRoute(func(c *gin.Context) {
-		a.fail(c, fault.New(fault.RequestNotFound, "there is no %q", shorten(c.Request.URL.Path)).WithHint("the routes are in /openapi.yaml"))
+		a.fail(c, fault.New(fault.RequestNotFound, "there is no %q", shorten(shownPath(c.Request.URL.Path))).WithHint("the routes are in /openapi.yaml"))
 	})
 	engine.NoMethod(func(c *gin.Context) {
-		a.fail(c, fault.New(fault.RequestMethod, "%q does not take %s", shorten(c.Request.URL.Path), methodLabel(c.Request.Method)).
+		if a.preflight(c) {
+			return
+		}
+		a.fail(c, fault.New(fault.RequestMethod, "%q does not take %s", shorten(shownPath(c.Request.URL.Path)), methodLabel(c.Request.Method)).
 			WithHint("it takes %s", c.Writer.Header().Get("Allow")))
 	})
 	for _, route := range a.routes() {

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"net/http"
 
+	"github.com/celonis-connector/connector/flows"
 	"github.com/celonis-connector/connector/internal/access"
 	"github.com/gin-gonic/gin"
 )
@@ -23,8 +24,13 @@ type Route struct {
 	// Idempotent routes honor an Idempotency-Key.
 	Idempotent bool
 
+	// once marks a handler that keeps the Idempotency-Key in the transaction of what it does: it may be called again for a
+	// request that was done and never answered.
+	once bool
 	// maxBody bounds the request's body in bytes; 0 is MaxBody, streamed leaves it to the handler.
 	maxBody int64
+	// budget is what the requests are taken from; the client's, or the address's of public routes, unless it says else.
+	budget budgetOf
 	// handle answers the calls of the API; plain is for routes that do not speak its language.
 	handle func(*call) (reply, error)
 	plain  gin.HandlerFunc
@@ -51,8 +57,22 @@ func Routes() []Route { return (&api{}).routes() }
 func (a *api) routes() []Route {
 	paged := []string{"limit", "cursor"}
 	return []Route{
-		{Method: http.MethodPost, Path: "/oauth/token", Public: true, plain: a.createToken},
+		{Method: http.MethodPost, Path: tokenPath, Public: true, budget: ofNobody, plain: a.createToken},
+		{Method: http.MethodPost, Path: revokePath, Public: true, budget: ofNobody, plain: a.revokeToken},
+		{Method: http.MethodPost, Path: introspectPath, Public: true, budget: ofNobody, plain: a.introspectToken},
+		{Method: http.MethodGet, Path: metadataPath, Public: true, plain: a.getServerMetadata},
+		{Method: http.MethodGet, Path: keysPath, Public: true, plain: a.getKeys},
 		{Method: http.MethodGet, Path: "/v1/me", handle: a.getMe},
+		{Method: http.MethodGet, Path: "/v1/scopes", handle: a.listScopes},
+
+		// The answers that hold a secret are kept nowhere, so these take no Idempotency-Key.
+		{Method: http.MethodPost, Path: "/v1/clients", Scope: access.ClientsWrite, handle: a.createClient},
+		{Method: http.MethodGet, Path: "/v1/clients", Scope: access.ClientsRead, Query: paged, handle: a.listClients},
+		{Method: http.MethodGet, Path: "/v1/clients/{id}", Scope: access.ClientsRead, handle: a.getClient},
+		{Method: http.MethodPatch, Path: "/v1/clients/{id}", Scope: access.ClientsWrite, handle: a.updateClient},
+		{Method: http.MethodDelete, Path: "/v1/clients/{id}", Scope: access.ClientsWrite, handle: a.deleteClient},
+		{Method: http.MethodPost, Path: "/v1/clients/{id}/secrets", Scope: access.ClientsWrite, handle: a.createClientSecret},
+		{Method: http.MethodDelete, Path: "/v1/clients/{id}/secrets/{secretId}", Scope: access.ClientsWrite, handle: a.deleteClientSecret},
 
 		{Method: http.MethodPost, Path: "/v1/connections", Scope: access.ConnectionsWrite, Query: []string{"test"}, Idempotent: true, handle: a.createConnection},
 		{Method: http.MethodGet, Path: "/v1/connections", Scope: access.ConnectionsRead, Query: paged, handle: a.listConnections},
@@ -84,28 +104,48 @@ func (a *api) routes() []Route {
 		{Method: http.MethodDelete, Path: "/v1/flows/{id}", Scope: access.FlowsWrite, handle: a.deleteFlow},
 		{Method: http.MethodPost, Path: "/v1/flows/{id}/enable", Scope: access.FlowsWrite, handle: a.enableFlow},
 		{Method: http.MethodPost, Path: "/v1/flows/{id}/disable", Scope: access.FlowsWrite, handle: a.disableFlow},
+		{Method: http.MethodPost, Path: "/v1/flows/{id}/pause", Scope: access.FlowsWrite, handle: a.pauseFlow},
+		{Method: http.MethodPost, Path: "/v1/flows/{id}/resume", Scope: access.FlowsWrite, handle: a.resumeFlow},
+
+		{Method: http.MethodPut, Path: "/v1/flows/{id}/watermark", Scope: access.FlowsWrite, handle: a.setWatermark},
+
+		// A preview shows records. One of a flow that is not stored may read whatever the workspace's connections reach, as a stored flow could.
+		{Method: http.MethodPost, Path: "/v1/flows/preview", Scope: access.FlowsWrite, Also: access.RecordsRead, handle: a.previewDraft},
+		{Method: http.MethodPost, Path: "/v1/flows/{id}/preview", Scope: access.FlowsRun, Also: access.RecordsRead, handle: a.previewFlow},
 
 		{Method: http.MethodPost, Path: "/v1/flows/{id}/runs", Scope: access.FlowsRun, Idempotent: true, handle: a.startRun},
 		{Method: http.MethodGet, Path: "/v1/flows/{id}/runs", Scope: access.FlowsRead, Query: paged, handle: a.listRuns},
 		{Method: http.MethodGet, Path: "/v1/runs/{id}", Scope: access.FlowsRead, handle: a.getRun},
 		{Method: http.MethodPost, Path: "/v1/runs/{id}/cancel", Scope: access.FlowsRun, handle: a.cancelRun},
 
-		{Method: http.MethodPost, Path: "/v1/flows/{id}/records", Scope: access.RecordsWrite, Idempotent: true, maxBody: MaxRecordsBody, handle: a.postRecords},
-		{Method: http.MethodGet, Path: "/v1/flows/{id}/errors", Scope: access.RecordsRead, Query: append([]string{"runId", "state"}, paged...), handle: a.listRecordErrors},
+		{Method: http.MethodPost, Path: "/v1/flows/{id}/records", Scope: access.RecordsWrite, budget: ofRecords, Idempotent: true, once: true, maxBody: MaxRecordsBody, handle: a.postRecords},
+		// The answer holds the URL, which is kept nowhere, so this takes no Idempotency-Key.
+		{Method: http.MethodPost, Path: "/v1/flows/{id}/webhook/rotate", Scope: access.FlowsWrite, handle: a.rotateWebhook},
+		{Method: http.MethodPost, Path: hookPath, Public: true, budget: ofNobody, plain: a.takeDelivery},
+		{Method: http.MethodGet, Path: "/v1/flows/{id}/errors", Scope: access.FlowsRead, Query: append(errorFilters("state"), paged...), handle: a.listRecordErrors},
+		{Method: http.MethodGet, Path: "/v1/flows/{id}/errors/groups", Scope: access.FlowsRead, Query: errorFilters(), handle: a.listErrorGroups},
+		{Method: http.MethodGet, Path: "/v1/flows/{id}/errors/export", Scope: access.RecordsRead, Query: errorFilters("state", "content"), handle: a.exportRecordErrors},
+		{Method: http.MethodPost, Path: "/v1/flows/{id}/errors/retry", Scope: access.FlowsRun, Idempotent: true, handle: a.retryRecordErrors},
+		{Method: http.MethodPost, Path: "/v1/flows/{id}/errors/resolve", Scope: access.FlowsRun, handle: a.resolveRecordErrors},
+		{Method: http.MethodGet, Path: "/v1/errors/{id}", Scope: access.FlowsRead, handle: a.getRecordError},
+		{Method: http.MethodPatch, Path: "/v1/errors/{id}", Scope: access.RecordsWrite, maxBody: 2 * flows.MaxErrorData, handle: a.updateRecordError},
+		{Method: http.MethodPost, Path: "/v1/errors/{id}/retry", Scope: access.FlowsRun, Idempotent: true, handle: a.retryRecordError},
+		{Method: http.MethodPost, Path: "/v1/errors/{id}/resolve", Scope: access.FlowsRun, handle: a.resolveRecordError},
 
 		{Method: http.MethodGet, Path: "/v1/teams/{domain}/budget", Scope: access.FlowsRead, handle: a.getBudget},
 
-		{Method: http.MethodPost, Path: "/v1/files", Scope: access.FlowsWrite, Idempotent: true, maxBody: streamed, handle: a.uploadFile},
+		{Method: http.MethodPost, Path: "/v1/files", Scope: access.FlowsWrite, budget: ofFiles, Idempotent: true, maxBody: streamed, handle: a.uploadFile},
 		{Method: http.MethodGet, Path: "/v1/files/{id}", Scope: access.FlowsRead, handle: a.getFile},
 
 		{Method: http.MethodGet, Path: "/v1/config/export", Scope: access.ConnectionsRead, Also: access.FlowsRead, handle: a.exportConfig},
 		{Method: http.MethodPost, Path: "/v1/config/import", Scope: access.ConnectionsWrite, Also: access.FlowsWrite, Query: []string{"dryRun"}, maxBody: MaxConfigBody, handle: a.importConfig},
 
-		{Method: http.MethodGet, Path: "/v1/audit", Scope: access.AuditRead, Query: append([]string{"kind", "id", "actor"}, paged...), handle: a.listAuditEvents},
+		{Method: http.MethodGet, Path: "/v1/audit", Scope: access.AuditRead, Query: append(auditFilters(), paged...), handle: a.listAuditEvents},
+		{Method: http.MethodGet, Path: "/v1/audit/export", Scope: access.AuditRead, Query: auditFilters(), handle: a.exportAuditEvents},
 
-		{Method: http.MethodGet, Path: "/healthz", Public: true, plain: a.getLiveness},
-		{Method: http.MethodGet, Path: "/readyz", Public: true, plain: a.getReadiness},
-		{Method: http.MethodGet, Path: "/metrics", Public: true, plain: a.getMetrics},
+		{Method: http.MethodGet, Path: "/healthz", Public: true, budget: ofNobody, plain: a.getLiveness},
+		{Method: http.MethodGet, Path: "/readyz", Public: true, budget: ofNobody, plain: a.getReadiness},
+		{Method: http.MethodGet, Path: "/metrics", Public: true, budget: ofNobody, plain: a.getMetrics},
 		{Method: http.MethodGet, Path: "/openapi.yaml", Public: true, plain: a.getContract},
 		{Method: http.MethodGet, Path: "/docs", Public: true, plain: a.getDocs},
 		{Method: http.MethodGet, Path: "/docs/{asset}", Public: true, plain: a.getDocs},

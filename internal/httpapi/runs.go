@@ -13,6 +13,9 @@ type runView struct {
 	FlowID       string          `json:"flowId"`
 	FlowRevision int64           `json:"flowRevision"`
 	Trigger      flows.Trigger   `json:"trigger"`
+	Window       *flows.Window   `json:"window"`
+	Backfill     bool            `json:"backfill"`
+	DryRun       bool            `json:"dryRun"`
 	State        flows.State     `json:"state"`
 	HasErrors    bool            `json:"hasErrors"`
 	Attempt      int             `json:"attempt"`
@@ -22,19 +25,39 @@ type runView struct {
 	PushJobID    *string         `json:"pushJobId"`
 	Error        *flows.RunError `json:"error"`
 	Warnings     []flows.Warning `json:"warnings"`
-	ResumeAt     *time.Time      `json:"resumeAt"`
-	CreatedAt    time.Time       `json:"createdAt"`
-	StartedAt    *time.Time      `json:"startedAt"`
-	FinishedAt   *time.Time      `json:"finishedAt"`
+	// Forecast is what a dry run has found; null of any other run.
+	Forecast *flows.Forecast `json:"forecast"`
+	ResumeAt *time.Time      `json:"resumeAt"`
+	// FireAt is the fire time of a scheduled run, AfterRunID the run that one of another flow follows.
+	FireAt     *time.Time `json:"fireAt"`
+	AfterRunID *string    `json:"afterRunId"`
+
+	CreatedAt  time.Time  `json:"createdAt"`
+	StartedAt  *time.Time `json:"startedAt"`
+	FinishedAt *time.Time `json:"finishedAt"`
 }
 
 func viewRun(r *flows.Run) runView {
-	return runView{
+	v := runView{
 		ID: r.ID, FlowID: r.FlowID, FlowRevision: r.FlowRevision, Trigger: r.Trigger, State: r.State,
+		Window: r.Options.Window, Backfill: r.Options.Backfill, DryRun: r.Options.DryRun,
 		HasErrors: r.HasErrors(), Attempt: r.Attempt, Ledger: r.Ledger, Bytes: r.Bytes, Chunks: r.Chunks,
 		PushJobID: orNull(r.PushJobID), Error: r.Error, Warnings: list(r.Checkpoint.Warnings), ResumeAt: timeOrNull(r.ResumeAt),
+		FireAt: timeOrNull(r.FireAt), AfterRunID: orNull(r.AfterRun),
 		CreatedAt: moment(r.CreatedAt), StartedAt: timeOrNull(r.StartedAt), FinishedAt: timeOrNull(r.FinishedAt),
 	}
+	if r.Options.DryRun {
+		v.PushJobID, v.Forecast = nil, viewForecast(r.Checkpoint.Forecast)
+	}
+	return v
+}
+
+// viewForecast gives what a dry run has found so far.
+func viewForecast(f *flows.Forecast) *flows.Forecast {
+	if f == nil {
+		return nil
+	}
+	return &flows.Forecast{Table: f.Table, Errors: list(f.Errors)}
 }
 
 func orNull(s string) *string {
@@ -73,10 +96,11 @@ func (a *api) startRun(r *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	if err := readNothing(a, r); err != nil {
+	ask, err := readRunRequest(a, r)
+	if err != nil {
 		return reply{}, err
 	}
-	return accepted(a.Runs.StartRun(r.ctx(), r.who.Workspace, id))
+	return accepted(a.Runs.StartRunWith(r.ctx(), r.who.Workspace, id, ask))
 }
 
 func (a *api) listRuns(r *call) (reply, error) {

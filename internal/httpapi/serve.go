@@ -23,13 +23,17 @@ type answer struct {
 	etag     string
 	replayed string
 	body     []byte
+	// keep is what is kept for repeats in place of a body that holds a secret; nil is the body.
+	keep   []byte
+	stream func(http.ResponseWriter) error
+	media  string
 }
 
 // serve makes the handler of a route: who calls and may they, what do they
 // ask, has it been answered before, and at last the handler itself.
 func (a *api) serve(route Route) gin.HandlerFunc {
 	if route.plain != nil {
-		return route.plain
+		return a.plainly(route)
 	}
 	return func(c *gin.Context) {
 		r := &call{Context: c, route: route}
@@ -39,7 +43,24 @@ func (a *api) serve(route Route) gin.HandlerFunc {
 			return
 		}
 		out.headers(c.Writer.Header())
+		if out.stream != nil {
+			a.writeStream(c, out)
+			return
+		}
 		write(c, out.status, mediaJSON, out.body)
+	}
+}
+
+// writeStream writes an answer of any length. One that breaks off ends the
+// connection, so that the caller cannot take a part for the whole.
+func (a *api) writeStream(c *gin.Context, out *answer) {
+	c.Header("Content-Type", out.media)
+	c.Status(out.status)
+	c.Writer.WriteHeaderNow()
+	if err := out.stream(c.Writer); err != nil {
+		x := exchangeOf(c)
+		x.fault, x.err = fault.From(err), err
+		panic(http.ErrAbortHandler)
 	}
 }
 
@@ -47,10 +68,13 @@ func (a *api) answer(r *call) (*answer, error) {
 	if err := a.authorize(r); err != nil {
 		return nil, err
 	}
+	if err := a.spend(r); err != nil {
+		return nil, err
+	}
 	if err := r.readQuery(); err != nil {
 		return nil, err
 	}
-	r.limitBody()
+	r.limitBody(a.limits.pace)
 	if key := r.GetHeader(idempotencyHeader); key != "" && r.route.Idempotent {
 		return a.answerOnce(r, key)
 	}
@@ -78,14 +102,22 @@ func (out *answer) headers(h http.Header) {
 
 // answer makes the bytes and headers of a reply.
 func (rep reply) answer() (*answer, error) {
-	out := &answer{status: rep.status, location: rep.location}
+	out := &answer{status: rep.status, location: rep.location, stream: rep.stream, media: rep.media}
 	if rep.revision != 0 {
 		out.etag = etag(rep.revision)
+	}
+	if rep.replayed {
+		out.replayed = "true"
 	}
 	if rep.body == nil {
 		return out, nil
 	}
 	var err error
+	if rep.kept != nil {
+		if out.keep, err = encode(rep.kept); err != nil {
+			return nil, err
+		}
+	}
 	out.body, err = encode(rep.body)
 	return out, err
 }

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -18,14 +17,6 @@ const (
 	maxTokenBody = 64 << 10
 )
 
-// oauthError is a fault of the token endpoint, in the form of RFC 6749, section 5.2.
-type oauthError struct {
-	Code        string `json:"error"`
-	Description string `json:"error_description"`
-}
-
-func (e *oauthError) Error() string { return e.Code + ": " + e.Description }
-
 // tokenAnswer is the answer of RFC 6749, section 5.1.
 type tokenAnswer struct {
 	AccessToken string `json:"access_token"`
@@ -36,39 +27,15 @@ type tokenAnswer struct {
 
 // createToken is the token endpoint: client credentials only.
 func (a *api) createToken(c *gin.Context) {
-	c.Header("Pragma", "no-cache")
 	token, err := a.token(c)
-	var refused *oauthError
-	switch {
-	case errors.As(err, &refused):
-		a.refuseToken(c, refused)
-	case err != nil:
-		a.fail(c, err)
-	default:
-		// The one place where a token is written: into the answer for its owner.
-		body, err := encode(tokenAnswer{
-			token.AccessToken.Reveal(), "Bearer", int64(token.ExpiresIn.Seconds()), access.JoinScopes(token.Scopes),
-		})
-		if err != nil {
-			a.fail(c, err)
-			return
-		}
-		write(c, http.StatusOK, mediaJSON, body)
-	}
-}
-
-func (a *api) refuseToken(c *gin.Context, refused *oauthError) {
-	status := http.StatusBadRequest
-	if refused.Code == "invalid_client" {
-		status = http.StatusUnauthorized
-		c.Header("WWW-Authenticate", `Basic realm="`+realm+`", charset="UTF-8"`)
-	}
-	body, err := encode(refused)
 	if err != nil {
-		a.fail(c, err)
+		a.refuseOAuth(c, err)
 		return
 	}
-	write(c, status, mediaJSON, body)
+	// The one place where a token is written: into the answer for its owner.
+	a.answerOAuth(c, tokenAnswer{
+		token.AccessToken.Reveal(), "Bearer", int64(token.ExpiresIn.Seconds()), access.JoinScopes(token.Scopes),
+	})
 }
 
 func (a *api) token(c *gin.Context) (access.Token, error) {
@@ -82,23 +49,32 @@ func (a *api) token(c *gin.Context) (access.Token, error) {
 		}
 		return access.Token{}, &oauthError{"unsupported_grant_type", "the only grant is client_credentials"}
 	}
-	id, secret, err := clientCredentials(c.Request, form)
+	login, err := a.login(c, form)
 	if err != nil {
 		return access.Token{}, err
 	}
-	client, err := a.Access.Authenticate(c.Request.Context(), id, secret)
-	if fault.Has(err, fault.AccessUnauthenticated) {
-		return access.Token{}, &oauthError{"invalid_client", fault.From(err).Message}
-	}
-	if err != nil {
-		return access.Token{}, err
-	}
-	exchangeOf(c).clientID = client.ID
-	token, err := a.Access.IssueToken(c.Request.Context(), client, strings.Fields(form.Get("scope")))
+	token, err := a.Access.IssueToken(c.Request.Context(), login, strings.Fields(form.Get("scope")))
 	if fault.Has(err, fault.AccessForbidden) || fault.Has(err, fault.RequestFieldInvalid) {
 		return access.Token{}, &oauthError{"invalid_scope", fault.From(err).Message}
 	}
 	return token, err
+}
+
+// login takes the client's credentials and checks them.
+func (a *api) login(c *gin.Context, form url.Values) (access.Login, error) {
+	id, secret, err := clientCredentials(c.Request, form)
+	if err != nil {
+		return access.Login{}, err
+	}
+	login, err := a.Access.Authenticate(c.Request.Context(), id, secret)
+	if fault.Has(err, fault.AccessUnauthenticated) {
+		return access.Login{}, a.refused(c, id, &oauthError{"invalid_client", fault.From(err).Message})
+	}
+	if err != nil {
+		return access.Login{}, err
+	}
+	exchangeOf(c).clientID = login.ID
+	return login, a.loggedIn(c, login)
 }
 
 // tokenForm reads the form. A parameter must not be there twice, and one

@@ -36,18 +36,21 @@ type OAuthClient struct {
 type Connection struct {
 	Name     string               `json:"name" validate:"required"`
 	APIType  connections.APIType  `json:"apiType"`
-	Domain   string               `json:"domain"`
-	AuthType connections.AuthType `json:"authType"`
+	Domain   string               `json:"domain,omitempty"`
+	AuthType connections.AuthType `json:"authType,omitempty"`
 	PoolID   string               `json:"poolId,omitempty"`
 	// OAuthClient is the name of one.
 	OAuthClient string                    `json:"oauthClient,omitempty"`
 	Scopes      []string                  `json:"scopes,omitempty"`
 	Grant       connections.Grant         `json:"grant,omitempty"`
 	HTTP        *connections.HTTPSettings `json:"http,omitempty"`
+	MaxRuns     int                       `json:"maxRuns,omitempty"`
+	// Outside are the members of a connection that does not lead to Celonis.
+	connections.Outside
 }
 
-// Flow is a flow in the form of the API, whose import has the name of its
-// connection as "connection" in the place of connectionId.
+// Flow is a flow in the form of the API, whose import and export have the name
+// of their connection as "connection" in the place of connectionId.
 type Flow struct{ raw json.RawMessage }
 
 // MarshalJSON gives the form of the document.
@@ -64,34 +67,43 @@ func exportOAuthClient(c *connections.OAuthClient) OAuthClient {
 }
 
 func exportConnection(c *connections.Connection, oauthClient string) Connection {
-	return Connection{c.Name, c.APIType, c.Domain, c.AuthType, c.PoolID, oauthClient, c.Scopes, c.Grant, c.HTTP}
+	d := c.Draft()
+	return Connection{d.Name, d.APIType, d.Domain, d.AuthType, d.PoolID, oauthClient, d.Scopes, d.Grant, d.HTTP, d.MaxRuns, d.Outside}
 }
 
 func (c *Connection) draft(oauthClientID string) connections.Draft {
 	return connections.Draft{Name: c.Name, APIType: c.APIType, Domain: c.Domain, AuthType: c.AuthType, PoolID: c.PoolID,
-		OAuthClientID: oauthClientID, Scopes: c.Scopes, Grant: c.Grant, HTTP: c.HTTP}
+		OAuthClientID: oauthClientID, Scopes: c.Scopes, Grant: c.Grant, HTTP: c.HTTP, MaxRuns: c.MaxRuns, Outside: c.Outside}
 }
 
 // The members that tell where a flow's rows go.
 const (
 	importMember   = "import"
+	exportMember   = "export"
 	idMember       = "connectionId"
 	nameMember     = "connection"
 	idPointer      = "/import/connectionId"
 	namePointer    = "/import/connection"
 	pathPointer    = "/export/path"
+	fromIDPointer  = "/export/connectionId"
+	fromPointer    = "/export/connection"
 	clientPointer  = "/oauthClient"
 	clientIDMember = "/oauthClientId"
 )
 
-func exportFlow(s flows.Spec, connection string) (Flow, error) {
+func exportFlow(s flows.Spec, names map[string]string) (Flow, error) {
 	object, err := objectOf(s)
 	if err != nil {
 		return Flow{}, err
 	}
+	nameFollowers(object, names)
 	if to, ok := object[importMember].(map[string]any); ok {
 		delete(to, idMember)
-		to[nameMember] = connection
+		to[nameMember] = names[s.Import.ConnectionID]
+	}
+	if from, ok := object[exportMember].(map[string]any); ok && s.Export.ConnectionID != "" {
+		delete(from, idMember)
+		from[nameMember] = names[s.Export.ConnectionID]
 	}
 	text, err := json.Marshal(object)
 	return Flow{text}, err
@@ -134,6 +146,17 @@ func (f Flow) spec(idOf func(name string) string) (spec flows.Spec, connection s
 	}
 	delete(to, nameMember)
 	to[idMember] = idOf(connection)
+	if from, _ := object[exportMember].(map[string]any); from != nil {
+		if _, has := from[idMember]; has {
+			return flows.Spec{}, "", broken(fromIDPointer, "has no place here: the connection is named by \"connection\"")
+		}
+		if name, named := from[nameMember].(string); named {
+			delete(from, nameMember)
+			if from[idMember] = idOf(name); from[idMember] == "" {
+				from[idMember] = pendingID
+			}
+		}
+	}
 	text, err := json.Marshal(object)
 	if err != nil {
 		return flows.Spec{}, "", err
@@ -149,4 +172,17 @@ func (f Flow) spec(idOf func(name string) string) (spec flows.Spec, connection s
 func broken(pointer, detail string) error {
 	return fault.New(fault.RequestInvalid, "the item is not valid").
 		WithFields(fault.Field{Pointer: pointer, Code: fault.RequestFieldInvalid, Detail: detail})
+}
+
+// from gives the name of the connection that a flow reads through.
+func (f Flow) from() (name string, named bool) {
+	var spec struct {
+		Export struct {
+			Connection *string `json:"connection"`
+		} `json:"export"`
+	}
+	if json.Unmarshal(f.raw, &spec) != nil || spec.Export.Connection == nil {
+		return "", false
+	}
+	return *spec.Export.Connection, true
 }

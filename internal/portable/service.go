@@ -150,7 +150,10 @@ func (s *Service) Export(ctx context.Context, workspace string) (*Document, erro
 		doc.Connections = append(doc.Connections, exportConnection(&all[i], names[all[i].OAuthClientID]))
 	}
 	for i := range list {
-		f, err := exportFlow(list[i].Spec, names[list[i].Import.ConnectionID])
+		names[list[i].ID] = list[i].Name
+	}
+	for i := range list {
+		f, err := exportFlow(list[i].Spec, names)
 		if err != nil {
 			return nil, err
 		}

@@ -91,6 +91,9 @@ func (s *Service) takeFlow(ctx context.Context, now *standing, f Flow, opt Optio
 	if err != nil {
 		return refused(item, err)
 	}
+	if err := now.followers(&spec); err != nil {
+		return refused(item, err)
+	}
 	to, known := now.connections[key(connection)]
 	if !known {
 		item.refuse(broken(namePointer, "names no connection"))
@@ -101,18 +104,28 @@ func (s *Service) takeFlow(ctx context.Context, now *standing, f Flow, opt Optio
 		item.refuse(broken(pathPointer, "only the shell may set it"))
 		return item, nil
 	}
+	from, hasFrom := f.from()
+	if _, known := now.connections[key(from)]; hasFrom && !known {
+		item.refuse(broken(fromPointer, "names no connection"))
+		return item, nil
+	}
 	clean, err := s.checkFlow(ctx, now.workspace, spec, to.ID == "")
 	if err != nil {
 		item, err = refused(item, err)
 		rename(item.Errors, idPointer, namePointer)
+		rename(item.Errors, fromIDPointer, fromPointer)
 		return item, err
 	}
 	if !found {
 		item.Action = Create
 		if !opt.Apply {
+			now.flows[key(spec.Name)] = flows.Flow{Spec: clean}
 			return item, nil
 		}
-		_, err := s.Flows.CreateDisabled(ctx, now.workspace, spec)
+		made, err := s.Flows.CreateDisabled(ctx, now.workspace, spec)
+		if err == nil {
+			now.flows[key(spec.Name)] = *made
+		}
 		return item.done(err)
 	}
 	item, err = compared(was.Spec, clean)
@@ -126,21 +139,28 @@ func (s *Service) takeFlow(ctx context.Context, now *standing, f Flow, opt Optio
 // checkFlow checks a flow. pending says that its connection would only be made
 // by the import that is looked at: that it is not there yet is no fault.
 func (s *Service) checkFlow(ctx context.Context, workspace string, spec flows.Spec, pending bool) (flows.Spec, error) {
-	if !pending {
+	if !pending && spec.Export.ConnectionID != pendingID {
 		return s.Flows.Check(ctx, workspace, spec)
 	}
-	spec.Import.ConnectionID = "pending"
+	if pending {
+		spec.Import.ConnectionID = pendingID
+	}
 	clean, err := s.Flows.Check(ctx, workspace, spec)
 	if !fault.Has(err, fault.RequestInvalid) {
 		return clean, err
 	}
 	f := fault.From(err)
-	rest := slices.DeleteFunc(slices.Clone(f.Fields), func(x fault.Field) bool { return x.Pointer == idPointer && x.Code == fault.ConnectionNotFound })
+	rest := slices.DeleteFunc(slices.Clone(f.Fields), func(x fault.Field) bool {
+		return x.Code == fault.ConnectionNotFound && (x.Pointer == idPointer && pending || x.Pointer == fromIDPointer && spec.Export.ConnectionID == pendingID)
+	})
 	if len(rest) == 0 {
 		return clean, nil
 	}
 	return clean, f.WithFields(rest...)
 }
+
+// pendingID stands for the id of a connection that the import would make.
+const pendingID = "pending"
 
 // rename puts the document's own pointer in the place of the API's.
 func rename(fields []fault.Field, from, to string) {

@@ -1,11 +1,12 @@
-// Package scheduler finds runs that are due and that nobody works on, and
-// pushes them to the queue: waiting runs whose time has come, runs whose push
+// Package scheduler makes runs of the schedules whose time has come, finds runs
+// that are due and that nobody works on, and pushes them to the queue: waiting runs whose time has come, runs whose push
 // to the queue was lost, and runs whose worker died. Any number of schedulers
 // may sweep at once; a run pushed twice is claimed once.
 package scheduler
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -14,41 +15,48 @@ import (
 
 const (
 	// sweepBatch bounds the runs of one sweep.
-	sweepBatch = 200
-	// repush is how long a queued run's push is trusted before it is repeated.
-	repush = 30 * time.Second
+	sweepBatch = 1000
+	// DefaultRepush is how long a queued run's push is trusted before it is repeated.
+	DefaultRepush = 30 * time.Second
 )
 
 // Queue is where due runs go.
 type Queue interface {
-	flows.Queue
+	// PushAll pushes ids in their order.
+	PushAll(ctx context.Context, runIDs []string) error
 	Ping(ctx context.Context) error
 }
 
-// Scheduler sweeps.
+// Scheduler fires schedules and sweeps.
 type Scheduler struct {
-	Store flows.SweepStore
-	Queue Queue
-	Now   func() time.Time
+	Store     flows.SweepStore
+	Schedules flows.ScheduleStore
+	Queue     Queue
+	Cancels   flows.Canceler
+	Observer  Observer
+	Now       func() time.Time
 	// Every is the pause between two sweeps.
 	Every time.Duration
-	Log   *slog.Logger
+	// Repush is how long a queued run's push is trusted before it is repeated; DefaultRepush in production.
+	Repush time.Duration
+	Log    *slog.Logger
 	// Report hears the outcome of each sweep; the health does.
 	Report func(error)
 }
 
-// Run sweeps until ctx ends.
+// Run fires and sweeps until ctx ends.
 func (s *Scheduler) Run(ctx context.Context) error {
 	ticker := time.NewTicker(s.Every)
 	defer ticker.Stop()
 	for {
-		err := s.Sweep(ctx)
+		// Runs are made although the queue is gone, so that no fire is late for it.
+		err := errors.Join(s.Fire(ctx), s.Sweep(ctx))
 		if ctx.Err() != nil {
 			return nil
 		}
 		s.Report(err)
 		if err != nil {
-			s.Log.ErrorContext(ctx, "the sweep for due runs failed", "error", err)
+			s.Log.ErrorContext(ctx, "schedules or the sweep for due runs failed", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -66,14 +74,12 @@ func (s *Scheduler) Sweep(ctx context.Context) error {
 	}
 	for {
 		now := s.Now()
-		ids, err := s.Store.DueRuns(ctx, now, now.Add(-repush), sweepBatch)
+		ids, err := s.Store.DueRuns(ctx, now, now.Add(-s.Repush), sweepBatch)
 		if err != nil {
 			return err
 		}
-		for _, id := range ids {
-			if err := s.Queue.Push(ctx, id); err != nil {
-				return err
-			}
+		if err := s.Queue.PushAll(ctx, ids); err != nil {
+			return err
 		}
 		if len(ids) < sweepBatch {
 			return nil

@@ -12,7 +12,7 @@ import (
 
 const connectionColumns = `c.id, c.workspace, c.revision, c.name, c.api_type, c.domain, c.auth_type, c.pool_id, c.status,
 	c.last_test, c.http, c.created_at, c.updated_at, o.oauth_client_id, o.grant_type, o.scopes, COALESCE(g.granted_at, 0),
-	c.refusals, c.next_probe_at, c.online_at`
+	c.refusals, c.next_probe_at, c.online_at, c.outside, c.max_runs`
 
 // selectConnections gives a row for each secret of a connection, and one for a connection without; joinSecrets makes
 // them one again. source is connections or a part of it.
@@ -30,7 +30,7 @@ func scanConnection(r row) (connections.Connection, error) {
 	var sealedAt time.Time
 	err := r.Scan(&c.ID, &c.Workspace, &c.Revision, &c.Name, &c.APIType, &c.Domain, &c.AuthType, &c.PoolID, &c.Status,
 		document{&c.LastTest}, document{&c.HTTP}, moment{&c.CreatedAt}, moment{&c.UpdatedAt}, &oauthClient, &grant, document{&c.Scopes},
-		moment{&c.AuthorizedAt}, &c.Refusals, moment{&c.NextProbeAt}, moment{&c.OnlineAt}, &field, &envelope, moment{&sealedAt}, &ref)
+		moment{&c.AuthorizedAt}, &c.Refusals, moment{&c.NextProbeAt}, moment{&c.OnlineAt}, document{&c.Outside}, &c.MaxRuns, &field, &envelope, moment{&sealedAt}, &ref)
 	c.OAuthClientID, c.Grant = oauthClient.String, connections.Grant(grant.String)
 	if field.Valid {
 		c.Secrets = map[connections.SecretField]connections.SealedSecret{
@@ -66,13 +66,17 @@ func (s *Store) CreateConnection(ctx context.Context, c *connections.Connection)
 	if err != nil {
 		return err
 	}
+	outside, err := optionalText(c.Outside)
+	if err != nil {
+		return err
+	}
 	return s.inTx(ctx, func(tx *sql.Tx) error {
 		_, err := exec(ctx, tx, q(`INSERT INTO connections (workspace, id, revision, name, name_key, api_type, domain,
 			auth_type, pool_id, status, last_test, created_at, updated_at, http, refusals, next_probe_at,
-			online_at) VALUES `+placeholders(1, 17),
+			online_at, outside, max_runs) VALUES `+placeholders(1, 19),
 			c.Workspace, c.ID, c.Revision, c.Name, nameKey(c.Name), c.APIType, c.Domain,
 			c.AuthType, c.PoolID, c.Status, lastTest, micros(c.CreatedAt), micros(c.UpdatedAt), settings,
-			c.Refusals, micros(c.NextProbeAt), micros(c.OnlineAt)))
+			c.Refusals, micros(c.NextProbeAt), micros(c.OnlineAt), outside, c.MaxRuns))
 		if err != nil {
 			return s.connectionFault(err, c)
 		}
@@ -82,7 +86,7 @@ func (s *Store) CreateConnection(ctx context.Context, c *connections.Connection)
 		if err := insertSecrets(ctx, tx, c); err != nil {
 			return err
 		}
-		return s.note(ctx, tx, connectionEvent(audit.Created, c))
+		return s.noteConnection(ctx, tx, connectionEvent(audit.Created, c), nil, c)
 	})
 }
 
@@ -163,6 +167,10 @@ func (s *Store) UpdateConnection(ctx context.Context, c *connections.Connection)
 	if err != nil {
 		return err
 	}
+	outside, err := optionalText(c.Outside)
+	if err != nil {
+		return err
+	}
 	return s.inTx(ctx, func(tx *sql.Tx) error {
 		if err := dropStaleGrant(ctx, tx, c); err != nil {
 			return err
@@ -173,11 +181,11 @@ func (s *Store) UpdateConnection(ctx context.Context, c *connections.Connection)
 		}
 		n, err := exec(ctx, tx, q(`UPDATE connections SET revision = $3, name = $4, name_key = $5, api_type = $6, domain = $7,
 			auth_type = $8, pool_id = $9, status = $10, last_test = $11, updated_at = $12, http = $14,
-			refusals = $15, next_probe_at = $16, online_at = $17
+			refusals = $15, next_probe_at = $16, online_at = $17, outside = $18, max_runs = $19
 			WHERE workspace = $1 AND id = $2 AND revision = $13`,
 			c.Workspace, c.ID, c.Revision, c.Name, nameKey(c.Name), c.APIType, c.Domain,
 			c.AuthType, c.PoolID, c.Status, lastTest, micros(c.UpdatedAt), c.Revision-1, settings,
-			c.Refusals, micros(c.NextProbeAt), micros(c.OnlineAt)))
+			c.Refusals, micros(c.NextProbeAt), micros(c.OnlineAt), outside, c.MaxRuns))
 		if err != nil {
 			return s.connectionFault(err, c)
 		}
@@ -191,6 +199,9 @@ func (s *Store) UpdateConnection(ctx context.Context, c *connections.Connection)
 			return err
 		}
 		if err := insertSecrets(ctx, tx, c); err != nil {
+			return err
+		}
+		if err := s.noteStanding(ctx, tx, c, s.now()); err != nil {
 			return err
 		}
 		return s.noteConnectionUpdate(ctx, tx, was, c)
@@ -226,7 +237,7 @@ func (s *Store) DeleteConnection(ctx context.Context, workspace, id string, revi
 		if err != nil {
 			return err
 		}
-		err = deleteOf(ctx, tx, workspace, id, "connection_secrets", "connection_oauth", "oauth_grants", "oauth_states")
+		err = deleteOf(ctx, tx, workspace, id, "connection_secrets", "connection_oauth", "oauth_grants", "oauth_states", "connection_standings")
 		if err != nil {
 			return err
 		}
@@ -237,7 +248,7 @@ func (s *Store) DeleteConnection(ctx context.Context, workspace, id string, revi
 		if err != nil {
 			return err
 		}
-		return s.note(ctx, tx, connectionEvent(audit.Deleted, was))
+		return s.noteConnection(ctx, tx, connectionEvent(audit.Deleted, was), was, nil)
 	})
 }
 

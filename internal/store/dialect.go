@@ -9,6 +9,8 @@ type dialect struct {
 	// bulkRows is how many rows one statement inserts best. SQLite looks $n up in a list by name, so that many
 	// arguments cost their square, and has no round trips to save.
 	bulkRows int
+	// auditGuards keep the audit log append-only.
+	auditGuards []string
 	// kindOf reads the driver's code of an error.
 	kindOf func(error) kind
 }

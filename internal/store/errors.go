@@ -11,33 +11,46 @@ import (
 )
 
 const errorColumns = `id, workspace, flow_id, run_id, record, line, byte_offset, code, field, message, data, truncated, state,
-	created_at`
+	created_at, flow_revision, revision, signature, trace_key, form, object, edited, attempts, retry_run_id, last_run_id,
+	resolved_by, resolved_at, updated_at`
 
 const (
-	errorColumnCount = 14
+	errorColumnCount = 27
 	// maxErrorBytes is how much data of errors a statement carries, about.
 	maxErrorBytes = 8 << 20
 )
 
+// The forms of a kept record; see the table.
+const (
+	formRaw    = "raw"
+	formJSON   = "json"
+	formObject = "object"
+)
+
 func scanError(r row) (flows.RecordError, error) {
 	var e flows.RecordError
+	var form string
 	err := r.Scan(&e.ID, &e.Workspace, &e.FlowID, &e.RunID, &e.Record, &e.Line, &e.Offset, &e.Code, &e.Field, &e.Message,
-		&e.Data, &e.Truncated, &e.State, moment{&e.CreatedAt})
+		&e.Data, &e.Truncated, &e.State, moment{&e.CreatedAt}, &e.FlowRevision, &e.Revision, &e.Signature, &e.TraceKey, &form,
+		&e.Object, &e.Edited, &e.Attempts, &e.RetryRunID, &e.LastRunID, &e.ResolvedBy, moment{&e.ResolvedAt}, moment{&e.UpdatedAt})
+	e.DataIsObject = form == formJSON
 	return e, err
 }
 
 // errorBatch is record errors found by one attempt of a run.
 type errorBatch struct {
-	token  flows.Token
-	flowID string
-	errors []flows.RecordError
-	now    time.Time
+	token        flows.Token
+	flowID       string
+	flowRevision int64
+	errors       []flows.RecordError
+	now          time.Time
 }
 
 // insertErrors stores the errors in one transaction, as many in a statement as
 // the dialect bears well. An error of a record that is stored already is left as it is.
 func (s *Store) insertErrors(ctx context.Context, tx *sql.Tx, b errorBatch) error {
-	whole, err := tx.PrepareContext(ctx, insertErrors(s.dialect.bulkRows))
+	most := s.dialect.bulkRows
+	whole, err := tx.PrepareContext(ctx, insertErrors(most))
 	if err != nil {
 		return err
 	}
@@ -50,9 +63,9 @@ func (s *Store) insertErrors(ctx context.Context, tx *sql.Tx, b errorBatch) erro
 			return err
 		}
 		args = append(args, values...)
-		rows, size = rows+1, size+len(e.Data)
+		rows, size = rows+1, size+len(e.Data)+len(e.Object)
 		switch {
-		case rows == s.dialect.bulkRows:
+		case rows == most:
 			_, err = whole.ExecContext(ctx, args...)
 		case size >= maxErrorBytes, i == len(b.errors)-1:
 			_, err = tx.ExecContext(ctx, insertErrors(rows), args...)
@@ -85,22 +98,17 @@ func (b errorBatch) values(e *flows.RecordError) ([]any, error) {
 		createdAt = b.now
 	}
 	return []any{id, b.token.Workspace, b.flowID, b.token.RunID, e.Record, e.Line, e.Offset, e.Code, clean(e.Field),
-		clean(e.Message), notNil(e.Data), e.Truncated, cmp.Or(e.State, flows.ErrorOpen), micros(createdAt)}, nil
+		clean(e.Message), notNil(e.Data), e.Truncated, cmp.Or(e.State, flows.ErrorOpen), micros(createdAt), b.flowRevision,
+		max(e.Revision, 1), e.Signature, clean(e.TraceKey), formOf(e), e.Object, e.Edited, max(e.Attempts, 1), "", "",
+		e.ResolvedBy, micros(e.ResolvedAt), micros(createdAt)}, nil
 }
 
-// RecordErrors implements flows.RunStore.
-func (s *Store) RecordErrors(ctx context.Context, ask flows.ErrorQuery) (_ []flows.RecordError, err error) {
-	defer s.explain(&err, "RecordErrors")
-	list := q("SELECT "+errorColumns+" FROM record_errors WHERE workspace = $1 AND flow_id = $2", ask.Workspace, ask.FlowID)
-	if ask.RunID != "" {
-		list.and("run_id = $", ask.RunID)
+func formOf(e *flows.RecordError) string {
+	switch {
+	case e.DataIsObject:
+		return formJSON
+	case e.Object != nil:
+		return formObject
 	}
-	if ask.State != "" {
-		list.and("state = $", ask.State)
-	}
-	if ask.Page.After != "" {
-		list.and("id < $", ask.Page.After)
-	}
-	list.limit("id DESC", limitOf(ask.Page.Limit))
-	return all(ctx, s.read, scanError, list)
+	return formRaw
 }

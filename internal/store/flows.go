@@ -9,11 +9,11 @@ import (
 	"github.com/celonis-connector/connector/internal/fault"
 )
 
-const selectFlow = "SELECT id, workspace, revision, enabled, spec, created_at, updated_at FROM flows"
+const selectFlow = "SELECT id, workspace, revision, enabled, spec, created_at, updated_at, paused FROM flows"
 
 func scanFlow(r row) (flows.Flow, error) {
 	var f flows.Flow
-	err := r.Scan(&f.ID, &f.Workspace, &f.Revision, &f.Enabled, document{&f.Spec}, moment{&f.CreatedAt}, moment{&f.UpdatedAt})
+	err := r.Scan(&f.ID, &f.Workspace, &f.Revision, &f.Enabled, document{&f.Spec}, moment{&f.CreatedAt}, moment{&f.UpdatedAt}, &f.Paused)
 	return f, err
 }
 
@@ -39,7 +39,16 @@ func (s *Store) CreateFlow(ctx context.Context, f *flows.Flow) (err error) {
 		if err := insertRevision(ctx, tx, f, spec); err != nil {
 			return err
 		}
-		return s.note(ctx, tx, flowEvent(audit.Created, f))
+		if err := s.saveLinks(ctx, tx, f); err != nil {
+			return err
+		}
+		if err := s.saveSchedule(ctx, tx, nil, f); err != nil {
+			return err
+		}
+		if err := saveWebhook(ctx, tx, nil, f); err != nil {
+			return err
+		}
+		return s.noteFlow(ctx, tx, flowEvent(audit.Created, f), nil, f)
 	})
 }
 
@@ -91,9 +100,11 @@ func (s *Store) FlowByName(ctx context.Context, workspace, name string) (_ *flow
 // FlowRevision implements flows.FlowStore; fault FlowNotFound when there was no such revision.
 func (s *Store) FlowRevision(ctx context.Context, workspace, id string, revision int64) (_ *flows.Flow, err error) {
 	defer s.explain(&err, "FlowRevision")
-	return one(ctx, s.read, scanFlow, q(`SELECT flow_id, workspace, revision, enabled, spec, created_at, updated_at FROM flow_revisions
-		WHERE workspace = $1 AND flow_id = $2 AND revision = $3`, workspace, id, revision), noFlow(id))
+	return one(ctx, s.read, scanFlow, q(selectFlowRevision, workspace, id, revision), noFlow(id))
 }
+
+const selectFlowRevision = `SELECT flow_id, workspace, revision, enabled, spec, created_at, updated_at, FALSE FROM flow_revisions
+	WHERE workspace = $1 AND flow_id = $2 AND revision = $3`
 
 // Flows implements flows.FlowStore.
 func (s *Store) Flows(ctx context.Context, workspace string, page flows.Page) (_ []flows.Flow, err error) {
@@ -116,9 +127,9 @@ func (s *Store) UpdateFlow(ctx context.Context, f *flows.Flow) (err error) {
 			return err
 		}
 		n, err := exec(ctx, tx, q(`UPDATE flows SET revision = $3, enabled = $4, name = $5, name_key = $6, connection_id = $7,
-			spec = $8, updated_at = $9 WHERE workspace = $1 AND id = $2 AND revision = $10`,
+			spec = $8, updated_at = $9, paused = $11 WHERE workspace = $1 AND id = $2 AND revision = $10`,
 			f.Workspace, f.ID, f.Revision, f.Enabled, f.Name, nameKey(f.Name), orNull(f.Import.ConnectionID),
-			spec, micros(f.UpdatedAt), f.Revision-1))
+			spec, micros(f.UpdatedAt), f.Revision-1, f.Paused))
 		if err != nil {
 			return s.flowFault(err, f)
 		}
@@ -132,6 +143,15 @@ func (s *Store) UpdateFlow(ctx context.Context, f *flows.Flow) (err error) {
 			return err
 		}
 		if err := insertRevision(ctx, tx, f, spec); err != nil {
+			return err
+		}
+		if err := s.saveLinks(ctx, tx, f); err != nil {
+			return err
+		}
+		if err := s.saveSchedule(ctx, tx, was, f); err != nil {
+			return err
+		}
+		if err := saveWebhook(ctx, tx, was, f); err != nil {
 			return err
 		}
 		return s.noteFlowUpdate(ctx, tx, was, f)
@@ -170,6 +190,9 @@ func (s *Store) DeleteFlow(ctx context.Context, workspace, id string, revision i
 		if busy {
 			return fault.New(fault.FlowInUse, "flow %q has a run that has not ended", id)
 		}
+		if err := checkFollowed(ctx, tx, workspace, id); err != nil {
+			return err
+		}
 		was, err := s.currentFlow(ctx, tx, workspace, id)
 		if err != nil {
 			return err
@@ -177,12 +200,12 @@ func (s *Store) DeleteFlow(ctx context.Context, workspace, id string, revision i
 		if err := deleteFlow(ctx, tx, workspace, id); err != nil {
 			return err
 		}
-		return s.note(ctx, tx, flowEvent(audit.Deleted, was))
+		return s.noteFlow(ctx, tx, flowEvent(audit.Deleted, was), was, nil)
 	})
 }
 
 func deleteFlow(ctx context.Context, tx *sql.Tx, workspace, id string) error {
-	for _, table := range []string{"record_batches", "record_errors", "runs", "flow_revisions", "flow_connections"} {
+	for _, table := range []string{"flow_standings", "record_batches", "error_retries", "record_errors", "runs", "flow_revisions", "flow_connections", "flow_schedules", "flow_links", "flow_watermarks", "webhook_tokens", "webhook_secrets", "record_receipts"} {
 		if _, err := exec(ctx, tx, q("DELETE FROM "+table+" WHERE workspace = $1 AND flow_id = $2", workspace, id)); err != nil {
 			return err
 		}

@@ -121,8 +121,19 @@ func (s *Store) ForgetIdempotent(ctx context.Context, k IdempotencyKey) (err err
 	return err
 }
 
-// SweepIdempotent removes the keys that have expired at now and tells how many.
+// SweepIdempotent removes the keys, those of posted records among them, that
+// have expired at now, and the webhooks' tokens that have, and tells how many there were.
 func (s *Store) SweepIdempotent(ctx context.Context, now time.Time) (removed int64, err error) {
 	defer s.explain(&err, "SweepIdempotent")
-	return exec(ctx, s.write, q("DELETE FROM idempotency_keys WHERE expires_at <= $1", micros(now)))
+	for _, due := range []string{
+		"idempotency_keys WHERE expires_at <= $1", "record_receipts WHERE expires_at <= $1",
+		"webhook_tokens WHERE expires_at > 0 AND expires_at <= $1",
+	} {
+		n, err := exec(ctx, s.write, q("DELETE FROM "+due, micros(now)))
+		if err != nil {
+			return removed, err
+		}
+		removed += n
+	}
+	return removed, nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/celonis-connector/connector/connections"
 	"github.com/celonis-connector/connector/crypto"
+	"github.com/celonis-connector/connector/flows"
 	"github.com/celonis-connector/connector/internal/fault"
 )
 
@@ -63,6 +64,9 @@ func sealedTables() []sealedTable {
 		{connections.SealedOAuthClient, "oauth_clients", "id", fixedField(connections.ClientSecret)},
 		{connections.SealedOAuthGrant, "oauth_grants", "connection_id", fixedField(connections.GrantTokens)},
 		{connections.SealedOAuthState, "oauth_states", "state_hash", fixedField(connections.CodeVerifier)},
+		{flows.SealedWebhook, "webhook_secrets", "flow_id", fixedField(flows.WebhookSecret)},
+		{flows.SealedNotification, "notification_secrets", "notification_id", "CAST('" + flows.NotificationSecret + "' AS TEXT)"},
+		{WorkspaceKeyKind, "workspace_keys", "purpose", fixedField(WorkspaceKeyField)},
 	}
 }
 

@@ -62,7 +62,7 @@ func (s *Store) migrate(ctx context.Context, dialect goose.Dialect, option goose
 		return err
 	}
 	provider, err := goose.NewProvider(dialect, s.write.DB, folder, option,
-		goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
+		goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()), goose.WithGoMigrations(s.chainMigration()))
 	if err != nil {
 		return err
 	}

@@ -36,7 +36,7 @@ func (s *Store) CreateOAuthClient(ctx context.Context, c *connections.OAuthClien
 		if err != nil {
 			return s.oauthClientFault(err, c)
 		}
-		return s.note(ctx, tx, oauthClientEvent(audit.Created, c))
+		return s.noteOAuthClient(ctx, tx, oauthClientEvent(audit.Created, c), nil, c)
 	})
 }
 
@@ -132,7 +132,7 @@ func (s *Store) DeleteOAuthClient(ctx context.Context, workspace, id string, rev
 		case n == 0:
 			return missedOAuthClient(ctx, tx, workspace, id)
 		}
-		return s.note(ctx, tx, oauthClientEvent(audit.Deleted, was))
+		return s.noteOAuthClient(ctx, tx, oauthClientEvent(audit.Deleted, was), was, nil)
 	})
 }
 

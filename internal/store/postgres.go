@@ -21,7 +21,7 @@ const (
 )
 
 var postgres = dialect{
-	name: "postgres", kindOf: postgresKind, bulkRows: 200,
+	name: "postgres", kindOf: postgresKind, bulkRows: 200, auditGuards: postgresGuards,
 	lockRow: " FOR UPDATE", lockParent: " FOR NO KEY UPDATE", skipLocked: " FOR UPDATE SKIP LOCKED",
 }
 

@@ -132,3 +132,24 @@ func (s *Store) tryTx(ctx context.Context, do func(tx *sql.Tx) error) error {
 	}
 	return tx.Commit()
 }
+
+// rowsOf repeats the form of a row and numbers its arguments, which "?" stands for.
+func rowsOf(form string, rows int) string {
+	var b strings.Builder
+	arg := 0
+	for i := range rows {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		for _, c := range []byte(form) {
+			if c != '?' {
+				b.WriteByte(c)
+				continue
+			}
+			arg++
+			b.WriteByte('$')
+			b.WriteString(strconv.Itoa(arg))
+		}
+	}
+	return b.String()
+}

@@ -18,24 +18,41 @@ import (
 func (s *Store) AddRecords(ctx context.Context, b *flows.RecordBatch, run *flows.Run) (taker *flows.Run, err error) {
 	defer s.explain(&err, "AddRecords")
 	err = s.inTx(ctx, func(tx *sql.Tx) error {
-		found, err := exists(ctx, tx,
-			q("SELECT 1 FROM flows WHERE workspace = $1 AND id = $2"+s.dialect.lockParent, b.Workspace, b.FlowID))
-		if err != nil {
+		if err := s.holdFlow(ctx, tx, b); err != nil {
 			return err
 		}
-		if !found {
-			return noFlow(b.FlowID)
-		}
-		if taker, err = s.queuedRun(ctx, tx, b, run); err != nil {
-			return err
-		}
-		if taker, err = gather(ctx, tx, taker.ID, b); err != nil {
-			return err
-		}
-		_, err = exec(ctx, tx, q(`INSERT INTO record_batches (workspace, id, flow_id, records, data, created_at) VALUES `+
-			placeholders(1, 6), b.Workspace, b.ID, b.FlowID, b.Records, notNil(b.Data), micros(b.CreatedAt)))
+		taker, err = s.addBatch(ctx, tx, b, run)
 		return err
 	})
+	if err != nil {
+		return nil, err
+	}
+	return taker, nil
+}
+
+func (s *Store) holdFlow(ctx context.Context, tx *sql.Tx, b *flows.RecordBatch) error {
+	found, err := exists(ctx, tx,
+		q("SELECT 1 FROM flows WHERE workspace = $1 AND id = $2"+s.dialect.lockParent, b.Workspace, b.FlowID))
+	if err != nil {
+		return err
+	}
+	if !found {
+		return noFlow(b.FlowID)
+	}
+	return nil
+}
+
+// addBatch stores the batch of a flow that is held.
+func (s *Store) addBatch(ctx context.Context, tx *sql.Tx, b *flows.RecordBatch, run *flows.Run) (*flows.Run, error) {
+	taker, err := s.queuedRun(ctx, tx, b, run)
+	if err != nil {
+		return nil, err
+	}
+	if taker, err = gather(ctx, tx, taker.ID, b); err != nil {
+		return nil, err
+	}
+	_, err = exec(ctx, tx, q(`INSERT INTO record_batches (workspace, id, flow_id, records, data, created_at) VALUES `+
+		placeholders(1, 6), b.Workspace, b.ID, b.FlowID, b.Records, notNil(b.Data), micros(b.CreatedAt)))
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +63,7 @@ func (s *Store) AddRecords(ctx context.Context, b *flows.RecordBatch, run *flows
 // waits for whatever without having chosen its batches, or inserts the one given.
 func (s *Store) queuedRun(ctx context.Context, tx *sql.Tx, b *flows.RecordBatch, run *flows.Run) (*flows.Run, error) {
 	waiting, found, err := first(ctx, tx, scanRun, q("SELECT "+runColumns+` FROM runs WHERE workspace = $1 AND flow_id = $2
-		AND `+live+` AND ((state = 'queued' AND fence = 0) OR (state = 'waiting' AND NOT has_batches))
+		AND `+live+` AND started_by <> 'retry' AND NOT `+isDry+` AND ((state = 'queued' AND fence = 0) OR (state = 'waiting' AND NOT has_batches))
 		ORDER BY state, id LIMIT 1`+s.dialect.lockRow, b.Workspace, b.FlowID))
 	if err != nil {
 		return nil, err

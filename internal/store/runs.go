@@ -7,12 +7,14 @@ import (
 	"time"
 
 	"github.com/celonis-connector/connector/flows"
+	"github.com/celonis-connector/connector/internal/audit"
 	"github.com/celonis-connector/connector/internal/fault"
 )
 
 const runColumns = `id, workspace, flow_id, flow_revision, started_by, state, records_read, records_filtered, records_pushed,
 	records_errored, bytes, chunks, push_job_id, attempt, failures, fence, checkpoint, cancel_requested, error, worker,
-	resume_at, lease_until, created_at, started_at, finished_at, updated_at, waits_for, options`
+	resume_at, lease_until, created_at, started_at, finished_at, updated_at, waits_for, options,
+	fire_at, after_run`
 
 // live is true of runs that have not ended; it reads as the index runs_live does.
 const live = "state IN ('" + string(flows.Queued) + "', '" + string(flows.Running) + "', '" + string(flows.Waiting) + "')"
@@ -23,7 +25,8 @@ func scanRun(r row) (flows.Run, error) {
 	err := r.Scan(&run.ID, &run.Workspace, &run.FlowID, &run.FlowRevision, &run.Trigger, &run.State, &l.Read, &l.Filtered,
 		&l.Pushed, &l.Errored, &run.Bytes, &run.Chunks, &run.PushJobID, &run.Attempt, &run.Failures, &run.Fence,
 		document{&run.Checkpoint}, &run.CancelRequested, document{&run.Error}, &run.Worker, moment{&run.ResumeAt},
-		moment{&run.LeaseUntil}, moment{&run.CreatedAt}, moment{&run.StartedAt}, moment{&run.FinishedAt}, moment{&run.UpdatedAt}, &run.WaitsFor, document{&run.Options})
+		moment{&run.LeaseUntil}, moment{&run.CreatedAt}, moment{&run.StartedAt}, moment{&run.FinishedAt}, moment{&run.UpdatedAt}, &run.WaitsFor, document{&run.Options},
+		moment{&run.FireAt}, &run.AfterRun)
 	return run, err
 }
 
@@ -32,7 +35,12 @@ func noRun(id string) *fault.Error { return fault.New(fault.RunNotFound, "there 
 // InsertRun implements flows.RunStore; fault FlowNotFound when the workspace does not have the run's flow.
 func (s *Store) InsertRun(ctx context.Context, r *flows.Run) (err error) {
 	defer s.explain(&err, "InsertRun")
-	err = insertRun(ctx, s.write, r)
+	err = s.inTx(ctx, func(tx *sql.Tx) error {
+		if err := insertRun(ctx, tx, r); err != nil {
+			return err
+		}
+		return s.note(ctx, tx, runEvent(audit.Started, r))
+	})
 	if s.is(err, orphan) {
 		return fault.Wrap(err, fault.FlowNotFound, "there is no flow %q", r.FlowID)
 	}
@@ -52,12 +60,12 @@ func insertRun(ctx context.Context, db executor, r *flows.Run) error {
 	if err != nil {
 		return err
 	}
-	_, err = exec(ctx, db, q(`INSERT INTO runs (`+runColumns+`, furthest) VALUES `+placeholders(1, 29),
+	_, err = exec(ctx, db, q(`INSERT INTO runs (`+runColumns+`, furthest) VALUES `+placeholders(1, 31),
 		r.ID, r.Workspace, r.FlowID, r.FlowRevision, r.Trigger, cmp.Or(r.State, flows.Queued), r.Ledger.Read, r.Ledger.Filtered,
 		r.Ledger.Pushed, r.Ledger.Errored, r.Bytes, r.Chunks, r.PushJobID, r.Attempt, r.Failures, r.Fence,
 		checkpoint, r.CancelRequested, runError, r.Worker, micros(r.ResumeAt),
 		micros(r.LeaseUntil), micros(r.CreatedAt), micros(r.StartedAt), micros(r.FinishedAt), micros(r.UpdatedAt), r.WaitsFor,
-		options, r.Checkpoint.Chunks))
+		options, micros(r.FireAt), r.AfterRun, r.Checkpoint.Chunks))
 	return err
 }
 
@@ -98,19 +106,26 @@ func (s *Store) RequestCancel(ctx context.Context, workspace, id string, now tim
 		if !found {
 			return noRun(id)
 		}
-		run, err = one(ctx, tx, scanRun, q(requestCancel, workspace, id, micros(now)),
-			fault.New(fault.RunStateConflict, "run %q has ended", id))
-		if err != nil || run.State != flows.Canceled {
+		if run, err = cancelRun(ctx, tx, workspace, id, now); err != nil {
 			return err
 		}
-		if err := endWithoutPush(ctx, tx, id); err != nil {
-			return err
-		}
-		run, err = one(ctx, tx, scanRun, q("SELECT "+runColumns+" FROM runs WHERE id = $1", id), noRun(id))
-		return err
+		return s.note(ctx, tx, runEvent(audit.Canceled, run))
 	})
 	if err != nil {
 		return nil, err
 	}
 	return run, nil
+}
+
+// cancelRun ends a run that no worker holds, or asks for its end; fault RunStateConflict when it has ended.
+func cancelRun(ctx context.Context, tx *sql.Tx, workspace, id string, now time.Time) (*flows.Run, error) {
+	run, err := one(ctx, tx, scanRun, q(requestCancel, workspace, id, micros(now)),
+		fault.New(fault.RunStateConflict, "run %q has ended", id))
+	if err != nil || run.State != flows.Canceled {
+		return run, err
+	}
+	if err := endWithoutPush(ctx, tx, id, now); err != nil {
+		return nil, err
+	}
+	return one(ctx, tx, scanRun, q("SELECT "+runColumns+" FROM runs WHERE id = $1", id), noRun(id))
 }

@@ -19,7 +19,7 @@ import (
 // defaultReaders is how many connections read a SQLite file beside its writer.
 const defaultReaders = 8
 
-var sqliteDialect = dialect{name: "sqlite", kindOf: sqliteKind, bulkRows: 1}
+var sqliteDialect = dialect{name: "sqlite", kindOf: sqliteKind, bulkRows: 1, auditGuards: sqliteGuards}
 
 // openSQLite opens one connection that writes and several that read. A commit
 // is synced to disk before it is acknowledged (synchronous FULL): what the API

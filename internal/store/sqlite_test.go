@@ -73,8 +73,9 @@ func TestSQLiteChild(t *testing.T) {
 	flow := newFlow(t, s)
 	for range childRuns {
 		run := newRun(t, s, flow)
-		_, err := s.ClaimRun(t.Context(), run.ID, flows.Claim{Now: now, Until: now.Add(time.Minute)})
+		held, err := s.ClaimRun(t.Context(), run.ID, flows.Claim{Now: now, Until: now.Add(time.Minute)})
 		require.NoError(t, err)
+		require.NoError(t, s.SettleRun(t.Context(), held.Token(), flows.Settlement{State: flows.Failed, Now: now}))
 	}
 }
 

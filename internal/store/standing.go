@@ -39,6 +39,9 @@ func (s *Store) SaveConnectionTest(ctx context.Context, c *connections.Connectio
 		if err := s.note(ctx, tx, connectionEvent(audit.Tested, c)); err != nil {
 			return err
 		}
+		if err := s.noteStanding(ctx, tx, c, s.now()); err != nil {
+			return err
+		}
 		if c.Status == connections.Online {
 			resumed, err = s.resumeRuns(ctx, tx, c)
 		}

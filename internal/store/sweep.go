@@ -7,8 +7,9 @@ import (
 )
 
 const dueRuns = `WITH due AS MATERIALIZED (
-	SELECT id FROM runs WHERE ` + live + ` AND queued_at <= $2 AND (state = 'queued'
-		OR (state = 'waiting' AND resume_at <= $1) OR (state = 'running' AND lease_until <= $1))
+	SELECT id FROM runs WHERE ` + live + ` AND queued_at <= $2 AND ` + isDue + ` AND ` + inTurn + `
+	AND (runs.state = 'running' OR NOT EXISTS (SELECT 1 FROM runs b WHERE b.workspace || '' = runs.workspace AND b.flow_id = runs.flow_id
+		AND b.id < runs.id AND b.state IN ('queued', 'running', 'waiting') AND (b.state = 'queued' OR (b.state = 'waiting' AND b.resume_at <= $1))))
 	ORDER BY id LIMIT $3`
 
 const markDueRuns = `) UPDATE runs SET queued_at = $1 WHERE id IN (SELECT id FROM due) RETURNING id`

@@ -24,25 +24,33 @@ const claimRun = `UPDATE runs SET
 	worker = $2, lease_until = $4, resume_at = 0, waits_for = '', queued_at = 0, error = NULL,
 	started_at = CASE WHEN started_at = 0 THEN $3 ELSE started_at END, updated_at = $3
 	WHERE id = $1 AND (state = 'queued' OR (state = 'waiting' AND resume_at <= $3)
-		OR (state = 'running' AND lease_until <= $3))
+		OR (state = 'running' AND lease_until <= $3)) AND ` + inTurn + `
 	RETURNING ` + runColumns
 
 // ClaimRun implements flows.WorkStore. A run whose cancel was asked for while
 // its worker died is given out too, with CancelRequested, so that it is settled.
+// The first claim finds the window of a run that has one to find.
 func (s *Store) ClaimRun(ctx context.Context, runID string, c flows.Claim) (_ *flows.Run, err error) {
 	defer s.explain(&err, "ClaimRun")
-	run, found, err := first(ctx, s.write, scanRun, q(claimRun, runID, c.Worker, micros(c.Now), micros(c.Until)))
-	if err != nil {
+	var run flows.Run
+	var found bool
+	err = s.inTx(ctx, func(tx *sql.Tx) (err error) {
+		if err := s.holdLimits(ctx, tx, runID); err != nil {
+			return err
+		}
+		run, found, err = first(ctx, tx, scanRun, q(claimRun, runID, c.Worker, micros(c.Now), micros(c.Until)))
+		if err != nil || !found {
+			return err
+		}
+		return beginWindow(ctx, tx, &run)
+	})
+	switch {
+	case s.is(err, duplicate), err == nil && !found: // another run of the flow was claimed at the same time
+		return nil, s.claimConflict(ctx, runID)
+	case err != nil:
 		return nil, err
 	}
-	if found {
-		return &run, nil
-	}
-	state, err := one(ctx, s.read, scanText, q("SELECT state FROM runs WHERE id = $1", runID), noRun(runID))
-	if err != nil {
-		return nil, err
-	}
-	return nil, fault.New(fault.RunStateConflict, "run %q is %s and cannot be claimed now", runID, *state)
+	return &run, nil
 }
 
 // ExtendRun implements flows.WorkStore.
@@ -63,7 +71,7 @@ const saveCheckpoint = `UPDATE runs SET checkpoint = $4,
 	furthest = CASE WHEN $10 > furthest THEN $10 ELSE furthest END,
 	records_read = $5, records_filtered = $6, records_pushed = $7, records_errored = $8,
 	bytes = $9, chunks = $10, push_job_id = $11, updated_at = $12
-	WHERE ` + held + ` RETURNING flow_id`
+	WHERE ` + held + ` RETURNING flow_id, flow_revision, started_by`
 
 // SaveCheckpoint implements flows.WorkStore. It fills what is empty of the
 // errors: id, state and time, and takes workspace, flow and run from the token.
@@ -77,15 +85,16 @@ func (s *Store) SaveCheckpoint(ctx context.Context, t flows.Token, c flows.Check
 	save := q(saveCheckpoint, t.Workspace, t.RunID, t.Fence, text, c.Ledger.Read, c.Ledger.Filtered,
 		c.Ledger.Pushed, c.Ledger.Errored, c.Bytes, c.Chunks, c.PushJobID, micros(now))
 	if len(errors) == 0 {
-		_, err = one(ctx, s.write, scanText, save, lost(t))
+		_, err = one(ctx, s.write, scanHead, save, lost(t))
 		return err
 	}
 	return s.inTx(ctx, func(tx *sql.Tx) error {
-		flowID, err := one(ctx, tx, scanText, save, lost(t))
+		run, err := one(ctx, tx, scanHead, save, lost(t))
 		if err != nil {
 			return err
 		}
-		return s.insertErrors(ctx, tx, errorBatch{token: t, flowID: *flowID, errors: errors, now: now})
+		b := errorBatch{token: t, flowID: run.flowID, flowRevision: run.revision, errors: errors, now: now}
+		return s.keepErrors(ctx, tx, b, run.trigger)
 	})
 }
 
@@ -126,9 +135,20 @@ func (s *Store) SettleRun(ctx context.Context, t flows.Token, e flows.Settlement
 		}
 		switch flows.State(*state) {
 		case flows.Succeeded:
-			_, err = exec(ctx, tx, q("DELETE FROM record_batches WHERE run_id = $1", t.RunID))
+			if err = endBatches(ctx, tx, t.RunID); err == nil {
+				err = s.advance(ctx, tx, t, e.Now)
+			}
+			if err == nil {
+				err = settleErrors(ctx, tx, t.RunID, true, e.Now)
+			}
+			if err == nil {
+				err = startFollowers(ctx, tx, t.RunID, e.Now)
+			}
 		case flows.Failed, flows.Canceled:
-			err = endWithoutPush(ctx, tx, t.RunID)
+			err = endWithoutPush(ctx, tx, t.RunID, e.Now)
+		}
+		if err == nil {
+			err = s.noteEnd(ctx, tx, t, flows.State(*state), e)
 		}
 		return err
 	})
@@ -138,22 +158,23 @@ func (s *Store) SettleRun(ctx context.Context, t flows.Token, e flows.Settlement
 // visible its posted records wait for another run, and its ledger counts only
 // the records that went to the error store; where the rows are in the table
 // all the same, records and ledger stand as its last checkpoint says.
-func endWithoutPush(ctx context.Context, tx *sql.Tx, runID string) error {
+func endWithoutPush(ctx context.Context, tx *sql.Tx, runID string, now time.Time) error {
 	scan := func(r row) (c flows.Checkpoint, err error) { return c, r.Scan(document{&c}) }
 	c, err := one(ctx, tx, scan, q("SELECT checkpoint FROM runs WHERE id = $1", runID), noRun(runID))
 	switch {
 	case err != nil:
 		return err
 	case c.Committed:
-		_, err = exec(ctx, tx, q("DELETE FROM record_batches WHERE run_id = $1", runID))
-		return err
-	case c.Visible:
-		return releaseBatches(ctx, tx, runID)
+		if _, err = exec(ctx, tx, q("DELETE FROM record_batches WHERE run_id = $1", runID)); err != nil {
+			return err
+		}
+		return settleErrors(ctx, tx, runID, true, now)
+	case !c.Visible:
+		if _, err = exec(ctx, tx, q(countErrorsAlone, runID)); err != nil {
+			return err
+		}
 	}
-	_, err = exec(ctx, tx, q(`UPDATE runs SET records_filtered = 0, records_pushed = 0,
-		records_read = (SELECT COUNT(*) FROM record_errors WHERE run_id = $1),
-		records_errored = (SELECT COUNT(*) FROM record_errors WHERE run_id = $1) WHERE id = $1`, runID))
-	if err != nil {
+	if err := settleErrors(ctx, tx, runID, false, now); err != nil {
 		return err
 	}
 	return releaseBatches(ctx, tx, runID)

@@ -26,6 +26,7 @@ type Metrics struct {
 	celonis      *prometheus.HistogramVec
 	queue        *prometheus.GaugeVec
 	running      prometheus.Gauge
+	fires        *prometheus.CounterVec
 }
 
 // NewMetrics makes the metrics in a registry of their own.
@@ -48,8 +49,9 @@ func NewMetrics() *Metrics {
 			Help: "Runs in the queue, by state: waiting, leased."}, []string{"state"}),
 		running: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: "runs_running",
 			Help: "Runs that this process works on."}),
+		fires: counter("schedule_fires_total", "Fire times of schedules, by what became of them: started a run, skipped for another run, missed while no scheduler was at work.", "outcome"),
 	}
-	m.registry.MustRegister(m.httpRequests, m.runs, m.waits, m.runSeconds, m.pickup, m.records, m.bytes, m.chunks, m.celonis, m.queue, m.running,
+	m.registry.MustRegister(m.httpRequests, m.runs, m.waits, m.runSeconds, m.pickup, m.records, m.bytes, m.chunks, m.celonis, m.queue, m.running, m.fires,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -119,6 +121,13 @@ func (m *Metrics) ChunkUploaded(accepted bool, bytes int64, took time.Duration) 
 // 0 when no answer came.
 func (m *Metrics) CelonisCall(operation string, status int, took time.Duration) {
 	m.celonis.WithLabelValues(operation, strconv.Itoa(status)).Observe(took.Seconds())
+}
+
+// ScheduleFires adds to the fire times that started a run, were skipped and were missed.
+func (m *Metrics) ScheduleFires(started, skipped, missed int64) {
+	for outcome, n := range map[string]int64{"started": started, "skipped": skipped, "missed": missed} {
+		m.fires.WithLabelValues(outcome).Add(float64(n))
+	}
 }
 
 // QueueDepth sets how many runs the queue holds.

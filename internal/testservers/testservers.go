@@ -1,5 +1,5 @@
-// Package testservers starts the real servers that tests need: redis-server
-// and PostgreSQL, from binaries of this machine, on free loopback ports with
+// Package testservers starts the real servers that tests need: redis-server,
+// PostgreSQL and MariaDB, from binaries of this machine, on free loopback ports with
 // their files in a temporary folder. Nothing outlives the test process, even
 // when that is killed: each server hangs on a pipe that the kernel closes.
 package testservers

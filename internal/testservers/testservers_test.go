@@ -2,6 +2,7 @@ package testservers_test
 
 import (
 	"context"
+	"database/sql"
 	"os"
 	"os/exec"
 	"strings"
@@ -158,4 +159,16 @@ func TestPostgreSQLServerDiesAndComesBack(t *testing.T) {
 	var n int
 	require.NoError(t, c.QueryRow(t.Context(), "SELECT n FROM kept").Scan(&n))
 	require.Equal(t, 1, n)
+}
+
+func TestMariaDBIsFreshForEachTest(t *testing.T) {
+	t.Parallel()
+	for range 2 {
+		d := testservers.MariaDB(t)
+		db, err := sql.Open("mysql", d.DSN())
+		require.NoError(t, err)
+		_, err = db.ExecContext(t.Context(), "CREATE TABLE t (n int)")
+		require.NoError(t, err)
+		require.NoError(t, db.Close())
+	}
 }

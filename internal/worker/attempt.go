@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/celonis-connector/connector/flows"
+	"github.com/celonis-connector/connector/flows/mapping"
+	"github.com/celonis-connector/connector/internal/audit"
 	"github.com/celonis-connector/connector/internal/engine"
 	"github.com/celonis-connector/connector/internal/fault"
 )
@@ -23,6 +25,7 @@ func (w *Worker) Do(ctx context.Context, r *flows.Run, extend func(context.Conte
 	log := w.Log.With("run", r.ID, "flow", r.FlowID, "attempt", r.Attempt)
 	log.InfoContext(ctx, "run started")
 
+	ctx = audit.As(ctx, audit.Actor{ID: audit.Run, RunID: r.ID, Attempt: int(r.Attempt), Worker: w.Name})
 	actx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
 	stop := context.AfterFunc(ctx, func() { cancel(fault.New(fault.RunReleased, "the worker is stopping")) })
@@ -32,6 +35,8 @@ func (w *Worker) Do(ctx context.Context, r *flows.Run, extend func(context.Conte
 	defer w.release(r.ID)
 	beating := make(chan struct{})
 	go func() { defer close(beating); w.heartbeat(actx, r, cancel, extend) }()
+	telling := make(chan struct{})
+	go func() { defer close(telling); w.tell(actx, r, &h.progress) }()
 
 	ledger, err := w.attempt(actx, r, h)
 	if cause := context.Cause(actx); cause != nil && isStop(cause) && err != nil {
@@ -39,6 +44,7 @@ func (w *Worker) Do(ctx context.Context, r *flows.Run, extend func(context.Conte
 	}
 	cancel(nil)
 	<-beating
+	<-telling
 
 	s := w.settlement(r, ledger, err)
 	if fault.Has(err, fault.ConnectionOffline) {
@@ -51,6 +57,7 @@ func (w *Worker) Do(ctx context.Context, r *flows.Run, extend func(context.Conte
 	if !w.settle(ctx, r, s) {
 		return flows.Settlement{}
 	}
+	w.tellEnd(ctx, r, &h.progress, s.State)
 	took := w.Now().Sub(started)
 	w.Observer.RunSettled(r, s, took)
 	if s.State == flows.Failed {
@@ -91,6 +98,9 @@ func (w *Worker) attempt(ctx context.Context, r *flows.Run, h *held) (ledger flo
 	}
 	f, err := w.Store.FlowRevision(ctx, r.Workspace, r.FlowID, r.FlowRevision)
 	if err != nil {
+		return flows.Ledger{}, err
+	}
+	if f, err = asRun(f, r); err != nil {
 		return flows.Ledger{}, err
 	}
 	doors, err := w.pass(ctx, f, h)
@@ -170,10 +180,24 @@ func (w *Worker) deliver(ctx context.Context, a attempted, doors doors) (flows.L
 	if err != nil {
 		return flows.Ledger{}, doors.sink(err)
 	}
-	j := &tokenJournal{store: w.Store, token: r.Token(), jobID: r.Checkpoint.PushJobID, submitted: r.Checkpoint.Submitted}
+	sink = sinkOf(r, sink)
+	j := &tokenJournal{
+		store: w.Store, token: r.Token(), jobID: r.Checkpoint.PushJobID, submitted: r.Checkpoint.Submitted, trace: f.Trace(), dry: r.Options.DryRun,
+	}
+	if r.Checkpoint.Forecast != nil {
+		j.forecast = r.Checkpoint.Forecast.Errors
+	}
+	tracing, err := w.tracing(ctx, f, r)
+	if err != nil {
+		return flows.Ledger{}, err
+	}
+	shape, err := w.shape(ctx, f, r)
+	if err != nil {
+		return flows.Ledger{}, err
+	}
 	ledger, err := w.Engine.Run(ctx, engine.Job{
-		Source: guarded{source, doors.source}, Sink: sink, Journal: j, Rules: f.Mapping, Policy: f.Policy(), Keys: f.Import.Keys,
-		MaxErrors: *f.MaxErrors, Checkpoint: r.Checkpoint, Progress: a.progress,
+		Source: guarded{source, doors.source}, Sink: sink, Journal: j, Rules: f.Mapping, Shape: shape, Policy: f.Policy(), Keys: f.Import.Keys,
+		MaxErrors: *f.MaxErrors, Checkpoint: r.Checkpoint, Progress: a.progress, Tracing: tracing,
 	})
 	var fromSource *sourceFault
 	if !errors.As(err, &fromSource) {
@@ -183,6 +207,16 @@ func (w *Worker) deliver(ctx context.Context, a attempted, doors doors) (flows.L
 		w.drop(ctx, r, sink, j.jobID)
 	}
 	return ledger, err
+}
+
+// shape gives what the flow does to records; now() is the run's creation, whatever the attempt.
+func (w *Worker) shape(ctx context.Context, f *flows.Flow, r *flows.Run) (mapping.Shape, error) {
+	if s, ok := w.Endpoints.(Shaper); ok {
+		return s.Shape(ctx, f, r)
+	}
+	s := mapping.ShapeOf(f.Spec)
+	s.Now = r.CreatedAt
+	return s, nil
 }
 
 // isOver reports whether no later attempt will use the push job of this one.
@@ -203,8 +237,11 @@ func (w *Worker) abort(ctx context.Context, r *flows.Run) {
 	if err != nil {
 		return
 	}
+	if f, err = asRun(f, r); err != nil {
+		return
+	}
 	if sink, err := w.Endpoints.Sink(ctx, f); err == nil {
-		w.drop(ctx, r, sink, r.Checkpoint.PushJobID)
+		w.drop(ctx, r, sinkOf(r, sink), r.Checkpoint.PushJobID)
 	}
 }
 
@@ -323,10 +360,22 @@ type tokenJournal struct {
 	token     flows.Token
 	jobID     string
 	submitted bool
+	// trace tells the records of errors from others.
+	trace flows.Trace
+	// dry says that the run sends nothing; forecast are the first record errors of it.
+	dry      bool
+	forecast []flows.ForecastError
 }
 
 // Save implements engine.Journal; the engine calls it one at a time.
 func (j *tokenJournal) Save(ctx context.Context, c flows.Checkpoint, errors []flows.RecordError) error {
+	if j.dry {
+		j.foreseen(&c, errors)
+		errors = nil
+	}
+	for i := range errors {
+		errors[i].Describe(j.trace)
+	}
 	if err := j.store.SaveCheckpoint(ctx, j.token, c, errors); err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/celonis-connector/connector/flows"
+	"github.com/celonis-connector/connector/flows/mapping"
 	"github.com/celonis-connector/connector/internal/engine"
 	"github.com/celonis-connector/connector/internal/fault"
 )
@@ -17,6 +18,7 @@ import (
 // Store is what a worker needs of the database.
 type Store interface {
 	flows.WorkStore
+	flows.TraceStore
 	FlowRevision(ctx context.Context, workspace, id string, revision int64) (*flows.Flow, error)
 }
 
@@ -44,6 +46,11 @@ type Endpoints interface {
 	Sink(ctx context.Context, f *flows.Flow) (engine.Sink, error)
 }
 
+// Shaper gives what flows do to records beside their rules; Endpoints that are one are asked.
+type Shaper interface {
+	Shape(ctx context.Context, f *flows.Flow, r *flows.Run) (mapping.Shape, error)
+}
+
 // Gate lets runs use connections, and hears how Celonis took them.
 type Gate interface {
 	// Pass gives the revision of a connection that a run may use; fault ConnectionOffline while none may.
@@ -68,6 +75,8 @@ type Deps struct {
 	Gate      Gate
 	Engine    *engine.Engine
 	Observer  Observer
+	// Progress hears how far runs are; it may be left out.
+	Progress  flows.ProgressSink
 	Log       *slog.Logger
 	Now       func() time.Time
 	// Name tells workers apart in run rows and logs.
@@ -84,6 +93,7 @@ type Worker struct {
 
 	mu      sync.Mutex
 	running map[string]*held
+	rota    rota
 }
 
 // held is a run in work.
@@ -94,7 +104,7 @@ type held struct {
 	connection string
 }
 
-// New makes a Worker; every member of d is needed.
+// New makes a Worker; every member of d but Progress is needed.
 func New(d Deps) *Worker { return &Worker{Deps: d, running: map[string]*held{}} }
 
 // Run works until ctx ends; then it gives the runs it holds back, uncounted,
@@ -123,8 +133,8 @@ func (w *Worker) held(id string) *held {
 	return w.running[id]
 }
 
-// Progress gives the progress of a run that this worker has in work; ok is false for any other.
-func (w *Worker) Progress(runID string) (p *engine.Progress, ok bool) {
+// RunProgress gives the progress of a run that this worker has in work; ok is false for any other.
+func (w *Worker) RunProgress(runID string) (p *engine.Progress, ok bool) {
 	if h := w.held(runID); h != nil {
 		return &h.progress, true
 	}
@@ -147,10 +157,11 @@ func (w *Worker) slot(ctx context.Context) {
 	}
 }
 
-// serve claims the run of a lease and does it. A run that cannot be claimed
-// has ended or is held by another worker; its id was a stale hint.
+// serve does the run whose turn it is, which need not be the one of the lease,
+// and then those that follow. Where none can be claimed the lease's has ended,
+// waits for others or is held by another worker; its id was a stale hint.
 func (w *Worker) serve(ctx context.Context, lease Lease) {
-	r, err := w.Claim(ctx, lease.RunID())
+	r, err := w.claimFor(ctx, lease.RunID())
 	switch {
 	case fault.Has(err, fault.RunStateConflict), fault.Has(err, fault.RunNotFound):
 		w.settleLease(ctx, lease.Done)
@@ -163,11 +174,17 @@ func (w *Worker) serve(ctx context.Context, lease Lease) {
 		w.settleLease(ctx, lease.Return)
 		return
 	}
-	settlement := w.Do(ctx, r, lease.Extend)
-	w.settleLease(ctx, lease.Done)
-	if settlement.State == flows.Queued {
-		w.announce(ctx, r.ID)
+	if r.ID == lease.RunID() {
+		settlement := w.Do(ctx, r, lease.Extend)
+		w.settleLease(ctx, lease.Done)
+		if settlement.State == flows.Queued {
+			w.announce(ctx, r.ID)
+		}
+	} else {
+		w.settleLease(ctx, lease.Return)
+		w.do(ctx, r, func(context.Context) error { return nil })
 	}
+	w.goOn(ctx)
 }
 
 // settleLease speaks to the queue although the worker is being stopped.

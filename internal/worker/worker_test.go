@@ -276,9 +276,12 @@ type fakeStore struct {
 func (s *fakeStore) FlowRevision(context.Context, string, string, int64) (*flows.Flow, error) {
 	return &flows.Flow{Spec: flows.Spec{Import: flows.Import{ConnectionID: "connection"}, MaxErrors: &flows.Threshold{}}}, nil
 }
+func (s *fakeStore) OpenTraces(context.Context, flows.Token) ([]string, error) { return nil, nil }
+func (s *fakeStore) SaveTraces(context.Context, flows.Token, []string) error   { return nil }
 func (s *fakeStore) ClaimRun(context.Context, string, flows.Claim) (*flows.Run, error) {
 	return s.run, s.claimErr
 }
+func (s *fakeStore) Waiters(context.Context, time.Time) ([]flows.Waiter, error) { return nil, nil }
 func (s *fakeStore) ExtendRun(context.Context, flows.Token, time.Time) (bool, error) {
 	return s.canceled, s.extendErr
 }

@@ -78,14 +78,26 @@ var auditTests = map[string]func(*bundle){
 			b.events(audit.Query{Kind: audit.Flow}))
 	},
 	"ClientsAreOnRecord": func(b *bundle) {
-		c := &access.Client{ID: b.id(), Workspace: b.workspace, Name: "loader", CreatedAt: b.now, Scopes: []access.Scope{access.FlowsRead}}
+		c := b.client(b.workspace, "loader")
 		require.NoError(b, b.s.CreateClient(b.ctx, c))
 		b.fault(fault.AccessClientExists, b.s.CreateClient(b.ctx, &access.Client{ID: b.id(), Workspace: b.workspace, Name: "LOADER"}))
-		for _, disabled := range []bool{true, false} {
-			require.NoError(b, b.s.SetClientDisabled(b.ctx, b.workspace, c.ID, disabled))
+		for _, change := range []func(){
+			func() { c.Disabled = true },
+			func() { c.Disabled = false },
+			func() { c.Name, c.Scopes = "reader", []access.Scope{access.FlowsRead} },
+			func() {}, // a touch that changes nothing leaves no line
+		} {
+			change()
+			c.Revision++
+			require.NoError(b, b.s.UpdateClient(b.ctx, c))
 		}
-		require.Equal(b, []string{"system created client loader", "system disabled client loader", "system enabled client loader"},
-			b.events(audit.Query{}))
+		require.NoError(b, b.s.AddClientSecret(b.ctx, b.workspace, c.ID, b.secret()))
+		require.NoError(b, b.s.TouchClient(b.ctx, access.Use{ClientID: c.ID, SecretID: c.Secrets[0].ID, At: b.now.Add(time.Hour)}))
+		require.NoError(b, b.s.DeleteClientSecret(b.ctx, b.workspace, c.ID, c.Secrets[0].ID))
+		require.NoError(b, b.s.DeleteClient(b.ctx, b.workspace, c.ID, 0))
+		require.Equal(b, []string{"system created client loader", "system disabled client loader", "system enabled client loader",
+			"system updated client reader name scopes", "system updated client reader secrets", "system updated client reader secrets",
+			"system deleted client reader"}, b.events(audit.Query{}))
 	},
 	"OAuthClientsAreOnRecord": func(b *bundle) {
 		c := &connections.OAuthClient{ID: b.id(), Workspace: b.workspace, Revision: 1, Name: "login", ClientID: "id", AuthMethod: connections.ClientSecretBasic,

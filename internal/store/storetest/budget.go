@@ -26,7 +26,7 @@ func (b *bundle) team(workspace, domain string) *flows.Flow {
 // pushing is a claimed run of the flow with a push job on record.
 func (b *bundle) pushing(f *flows.Flow) (r *flows.Run, jobID string) {
 	b.Helper()
-	r, jobID = b.claimed(f), b.id()
+	r, jobID = b.claimed(b.sibling(f)), b.id()
 	require.NoError(b, b.s.SaveCheckpoint(b.ctx, r.Token(), flows.Checkpoint{PushJobID: jobID}, nil))
 	return r, jobID
 }
@@ -167,7 +167,7 @@ func budgetHistory(b *bundle) {
 	require.NoError(b, b.s.MarkSpent(b.ctx, domain, morning.Add(3*time.Hour), morning.Add(200*time.Minute)))
 	require.NoError(b, b.s.KeepTold(b.ctx, domain, budget.Told{PerHour: 9, At: b.now}))
 	wait := func(f *flows.Flow, code fault.Code) {
-		b.settle(b.claimed(f), flows.Settlement{State: flows.Waiting, ResumeAt: b.now, Now: b.now, Error: &flows.RunError{Code: code, Message: "no"}})
+		b.settle(b.claimed(b.sibling(f)), flows.Settlement{State: flows.Waiting, ResumeAt: b.now, Now: b.now, Error: &flows.RunError{Code: code, Message: "no"}})
 	}
 	wait(f, fault.CelonisBudgetSpent)
 	wait(f, fault.CelonisBudgetSpent)

@@ -1,6 +1,8 @@
 package storetest
 
 import (
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/celonis-connector/connector/internal/access"
@@ -9,56 +11,149 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+func (b *bundle) secret() access.ClientSecret {
+	return access.ClientSecret{ID: b.id(), Hash: []byte{0, 1, 2, 0xff}, CreatedAt: b.now, ExpiresAt: b.now.Add(time.Hour)}
+}
+
+// client is one with a secret and every field set, not stored yet.
 func (b *bundle) client(workspace, name string) *access.Client {
-	return &access.Client{ID: b.id(), Workspace: workspace, Name: name, Scopes: []access.Scope{access.FlowsRead, access.FlowsRun},
-		SecretHash: []byte{0, 1, 2, 0xff}, CreatedAt: b.now}
+	return &access.Client{ID: b.id(), Workspace: workspace, Revision: 1, Name: name, Scopes: []access.Scope{access.FlowsRead, access.FlowsRun},
+		Secrets: []access.ClientSecret{b.secret()}, CreatedAt: b.now, UpdatedAt: b.now.Add(time.Microsecond)}
+}
+
+func (b *bundle) newClient(workspace, name string) *access.Client {
+	b.Helper()
+	c := b.client(workspace, name)
+	require.NoError(b, b.s.CreateClient(b.ctx, c))
+	return c
+}
+
+func (b *bundle) storedClient(id string) *access.Client {
+	b.Helper()
+	c, err := b.s.Client(b.ctx, id)
+	require.NoError(b, err)
+	return c
 }
 
 var clientTests = map[string]func(*bundle){
 	"RoundTrip": func(b *bundle) {
-		c := b.client(b.workspace, "CI Läufer")
-		require.NoError(b, b.s.CreateClient(b.ctx, c))
-		got, err := b.s.Client(b.ctx, c.ID)
-		require.NoError(b, err)
-		require.Equal(b, c, got)
-		_, err = b.s.Client(b.ctx, b.id())
+		c := b.newClient(b.workspace, "CI Läufer")
+		require.Equal(b, c, b.storedClient(c.ID))
+		_, err := b.s.Client(b.ctx, b.id())
 		b.fault(fault.AccessClientNotFound, err)
 	},
 	"NameIsUniqueCaseInsensitively": func(b *bundle) {
-		require.NoError(b, b.s.CreateClient(b.ctx, b.client(b.workspace, "Läufer")))
+		b.newClient(b.workspace, "Läufer")
 		b.fault(fault.AccessClientExists, b.s.CreateClient(b.ctx, b.client(b.workspace, "LÄUFER")))
-		require.NoError(b, b.s.CreateClient(b.ctx, b.client(b.other, "Läufer")))
+		b.newClient(b.other, "Läufer")
 	},
-	"ListsInOrderOfCreation": func(b *bundle) {
-		want := []access.Client{*b.client(b.workspace, "b"), *b.client(b.workspace, "a")}
-		for _, c := range want {
-			require.NoError(b, b.s.CreateClient(b.ctx, &c))
+	"ListsByPages": func(b *bundle) {
+		var want []string
+		for _, name := range []string{"e", "d", "c", "b", "a"} {
+			c := b.newClient(b.workspace, name)
+			require.NoError(b, b.s.AddClientSecret(b.ctx, b.workspace, c.ID, b.secret()))
+			want = append(want, c.ID)
 		}
-		require.NoError(b, b.s.CreateClient(b.ctx, b.client(b.other, "c")))
-		got, err := b.s.Clients(b.ctx, b.workspace)
-		require.NoError(b, err)
-		require.Equal(b, want, got)
+		b.newClient(b.other, "e")
+		require.Equal(b, want, pages(b, func(after string, limit int) ([]access.Client, error) {
+			return b.s.Clients(b.ctx, b.workspace, access.Page{Limit: limit, After: after})
+		}, func(c access.Client) string {
+			require.Len(b, c.Secrets, 2)
+			return c.ID
+		}))
+	},
+	"UpdateStoresEveryField": func(b *bundle) {
+		c := b.newClient(b.workspace, "before")
+		b.newClient(b.workspace, "taken")
+		c.Revision, c.Name, c.Scopes, c.Disabled, c.UpdatedAt = 2, "after", []access.Scope{access.AuditRead}, true, b.now.Add(time.Hour)
+		require.NoError(b, b.s.UpdateClient(b.ctx, c))
+		require.Equal(b, c, b.storedClient(c.ID))
+		b.fault(fault.RequestStale, b.s.UpdateClient(b.ctx, c))
+		c.Revision, c.Name = 3, "TAKEN"
+		b.fault(fault.AccessClientExists, b.s.UpdateClient(b.ctx, c))
+		b.fault(fault.AccessClientNotFound, b.s.UpdateClient(b.ctx, b.client(b.workspace, "unknown")))
+	},
+	"DeleteTakesTheSecretsAlong": func(b *bundle) {
+		c := b.newClient(b.workspace, "gone")
+		b.fault(fault.RequestStale, b.s.DeleteClient(b.ctx, b.workspace, c.ID, 7))
+		require.NoError(b, b.s.DeleteClient(b.ctx, b.workspace, c.ID, 1))
+		b.fault(fault.AccessClientNotFound, b.s.DeleteClient(b.ctx, b.workspace, c.ID, 0))
+		_, err := b.s.Client(b.ctx, c.ID)
+		b.fault(fault.AccessClientNotFound, err)
+		again := b.client(b.workspace, "gone")
+		again.Secrets[0].ID = c.Secrets[0].ID
+		require.NoError(b, b.s.CreateClient(b.ctx, again))
+	},
+	"TwoSecretsAtMost": func(b *bundle) {
+		c := b.newClient(b.workspace, "rotated")
+		second := b.secret()
+		second.ExpiresAt = time.Time{}
+		require.NoError(b, b.s.AddClientSecret(b.ctx, b.workspace, c.ID, second))
+		require.Equal(b, []access.ClientSecret{c.Secrets[0], second}, b.storedClient(c.ID).Secrets)
+		b.fault(fault.AccessSecretsFull, b.s.AddClientSecret(b.ctx, b.workspace, c.ID, b.secret()))
+
+		third := b.secret()
+		third.CreatedAt = c.Secrets[0].ExpiresAt
+		require.NoError(b, b.s.AddClientSecret(b.ctx, b.workspace, c.ID, third), "the first has expired by then")
+		require.Equal(b, []access.ClientSecret{second, third}, b.storedClient(c.ID).Secrets)
+
+		require.NoError(b, b.s.DeleteClientSecret(b.ctx, b.workspace, c.ID, second.ID))
+		b.fault(fault.AccessSecretNotFound, b.s.DeleteClientSecret(b.ctx, b.workspace, c.ID, second.ID))
+		other := b.newClient(b.workspace, "other")
+		b.fault(fault.AccessSecretNotFound, b.s.DeleteClientSecret(b.ctx, b.workspace, other.ID, third.ID))
+		require.NoError(b, b.s.DeleteClientSecret(b.ctx, b.workspace, c.ID, third.ID))
+		require.Empty(b, b.storedClient(c.ID).Secrets)
+		b.fault(fault.AccessClientNotFound, b.s.AddClientSecret(b.ctx, b.workspace, b.id(), b.secret()))
+		b.fault(fault.AccessClientNotFound, b.s.DeleteClientSecret(b.ctx, b.workspace, b.id(), third.ID))
+	},
+	"TwoSecretsAtMostWhenManyAreMadeAtOnce": func(b *bundle) {
+		c := b.newClient(b.workspace, "hurried")
+		var wg sync.WaitGroup
+		var made atomic.Int32
+		for range 6 {
+			secret := b.secret()
+			wg.Go(func() {
+				if b.s.AddClientSecret(b.ctx, b.workspace, c.ID, secret) == nil {
+					made.Add(1)
+				}
+			})
+		}
+		wg.Wait()
+		require.EqualValues(b, 1, made.Load())
+		require.Len(b, b.storedClient(c.ID).Secrets, 2)
 	},
 	"TouchNeverGoesBack": func(b *bundle) {
-		c := b.client(b.workspace, "touched")
-		require.NoError(b, b.s.CreateClient(b.ctx, c))
-		require.NoError(b, b.s.TouchClient(b.ctx, c.ID, b.now.Add(time.Hour)))
-		require.NoError(b, b.s.TouchClient(b.ctx, c.ID, b.now))
-		require.NoError(b, b.s.TouchClient(b.ctx, b.id(), b.now))
-		got, err := b.s.Client(b.ctx, c.ID)
-		require.NoError(b, err)
-		require.Equal(b, b.now.Add(time.Hour), got.LastUsedAt)
-	},
-	"Disable": func(b *bundle) {
-		c := b.client(b.workspace, "disabled")
-		require.NoError(b, b.s.CreateClient(b.ctx, c))
-		for _, disabled := range []bool{true, false} {
-			require.NoError(b, b.s.SetClientDisabled(b.ctx, b.workspace, c.ID, disabled))
-			got, err := b.s.Client(b.ctx, c.ID)
-			require.NoError(b, err)
-			require.Equal(b, disabled, got.Disabled)
+		c := b.newClient(b.workspace, "touched")
+		second := b.secret()
+		require.NoError(b, b.s.AddClientSecret(b.ctx, b.workspace, c.ID, second))
+		late := access.Use{ClientID: c.ID, SecretID: second.ID, At: b.now.Add(time.Hour)}
+		early := late
+		early.At = b.now
+		for _, use := range []access.Use{late, early, {ClientID: b.id(), SecretID: b.id(), At: b.now}} {
+			require.NoError(b, b.s.TouchClient(b.ctx, use))
 		}
-		b.fault(fault.AccessClientNotFound, b.s.SetClientDisabled(b.ctx, b.workspace, b.id(), true))
+		got := b.storedClient(c.ID)
+		require.Equal(b, []time.Time{late.At, {}, late.At}, []time.Time{got.LastUsedAt, got.Secrets[0].LastUsedAt, got.Secrets[1].LastUsedAt})
+	},
+	"RevokedTokens": func(b *bundle) {
+		first := access.RevokedToken{ID: b.id(), ClientID: b.id(), ExpiresAt: b.now.Add(time.Minute)}
+		second := access.RevokedToken{ID: b.id(), ClientID: b.id(), ExpiresAt: b.now.Add(time.Hour)}
+		revoked := func() (got []bool) {
+			for _, id := range []string{first.ID, second.ID, b.id()} {
+				is, err := b.s.TokenRevoked(b.ctx, id)
+				require.NoError(b, err)
+				got = append(got, is)
+			}
+			return got
+		}
+		for range 2 {
+			require.NoError(b, b.s.RevokeToken(b.ctx, first, b.now))
+		}
+		require.Equal(b, []bool{true, false, false}, revoked())
+		require.NoError(b, b.s.RevokeToken(b.ctx, second, first.ExpiresAt))
+		require.Equal(b, []bool{true, true, false}, revoked())
+		require.NoError(b, b.s.RevokeToken(b.ctx, second, first.ExpiresAt.Add(time.Microsecond)))
+		require.Equal(b, []bool{false, true, false}, revoked())
 	},
 }
 

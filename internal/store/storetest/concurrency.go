@@ -46,7 +46,7 @@ const many = 12
 var concurrencyTests = map[string]func(*bundle){
 	"OneOfManyClaimsWins": func(b *bundle) {
 		f := b.flow(b.workspace, "flow")
-		queued, dead, waiting := b.run(f), b.claimed(f), b.waiting(f)
+		queued, dead, waiting := b.run(f), b.claimed(b.sibling(f)), b.waiting(b.sibling(f))
 		for _, r := range []*flows.Run{queued, dead, waiting} {
 			var o outcomes
 			together(many, func(int) {
@@ -223,7 +223,7 @@ func cancelOrRelease(b *bundle) {
 func settleOrTakeOver(b *bundle) {
 	f := b.flow(b.workspace, "flow")
 	for range many {
-		r := b.claimed(f)
+		r := b.claimed(b.sibling(f))
 		results := make([]error, 2)
 		together(2, func(n int) {
 			if n == 0 {

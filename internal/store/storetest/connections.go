@@ -31,6 +31,22 @@ var connectionTests = map[string]func(*bundle){
 		require.Equal(b, c, got)
 		require.Equal(b, time.UTC, got.CreatedAt.Location())
 	},
+	"OutsideRoundTrip": func(b *bundle) {
+		c := b.draft(b.workspace, "database")
+		c.APIType, c.Domain, c.AuthType, c.PoolID = connections.SQL, "", "", ""
+		c.Outside = &connections.Outside{Dialect: connections.PostgreSQL, Host: "db.example.com:5432", Database: "sales", Username: "reader", TLS: connections.TLSVerify}
+		c.Secrets = map[connections.SecretField]connections.SealedSecret{connections.Password: {Envelope: "v1.k1.a.b", UpdatedAt: b.now}}
+		require.NoError(b, b.s.CreateConnection(b.ctx, c))
+		got, err := b.s.Connection(b.ctx, b.workspace, c.ID)
+		require.NoError(b, err)
+		require.Equal(b, c, got)
+		c.Revision, c.Outside = 2, &connections.Outside{Dialect: connections.SQLite, Database: "sales.db"}
+		c.Secrets = nil
+		require.NoError(b, b.s.UpdateConnection(b.ctx, c))
+		got, err = b.s.Connection(b.ctx, b.workspace, c.ID)
+		require.NoError(b, err)
+		require.Equal(b, c, got)
+	},
 	"LocalTimesComeBackInUTC": func(b *bundle) {
 		zone := time.FixedZone("UTC+2", 2*60*60)
 		c := b.draft(b.workspace, "zone")

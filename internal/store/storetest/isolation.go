@@ -7,6 +7,7 @@ import (
 
 	"github.com/celonis-connector/connector/connections"
 	"github.com/celonis-connector/connector/flows"
+	"github.com/celonis-connector/connector/internal/access"
 	"github.com/celonis-connector/connector/internal/fault"
 	"github.com/stretchr/testify/require"
 )
@@ -90,8 +91,13 @@ var isolationTests = map[string]func(*bundle){
 		b.fault(fault.FileNotFound, err)
 		c := b.client(b.workspace, "mine")
 		require.NoError(b, b.s.CreateClient(b.ctx, c))
-		b.fault(fault.AccessClientNotFound, b.s.SetClientDisabled(b.ctx, b.other, c.ID, true))
-		list, err := b.s.Clients(b.ctx, b.other)
+		foreign := *c
+		foreign.Workspace, foreign.Revision = b.other, 2
+		b.fault(fault.AccessClientNotFound, b.s.UpdateClient(b.ctx, &foreign))
+		b.fault(fault.AccessClientNotFound, b.s.DeleteClient(b.ctx, b.other, c.ID, 0))
+		b.fault(fault.AccessClientNotFound, b.s.AddClientSecret(b.ctx, b.other, c.ID, b.secret()))
+		b.fault(fault.AccessClientNotFound, b.s.DeleteClientSecret(b.ctx, b.other, c.ID, c.Secrets[0].ID))
+		list, err := b.s.Clients(b.ctx, b.other, access.Page{})
 		require.NoError(b, err)
 		require.Empty(b, list)
 	},

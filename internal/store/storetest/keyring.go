@@ -22,6 +22,25 @@ var keyringTests = map[string]func(*bundle){
 			require.Equal(b, "v1.k1.a.b", standing)
 		}
 	},
+	"TheFirstKeyOfAWorkspaceStands": func(b *bundle) {
+		_, ok, err := b.s.WorkspaceKey(b.ctx, b.workspace, "purpose")
+		require.NoError(b, err)
+		require.False(b, ok)
+		for _, envelope := range []string{"v1.k1.a.b", "v1.k2.c.d"} {
+			standing, err := b.s.InitWorkspaceKey(b.ctx, b.workspace, "purpose", envelope)
+			require.NoError(b, err)
+			require.Equal(b, "v1.k1.a.b", standing)
+		}
+		_, ok, err = b.s.WorkspaceKey(b.ctx, b.other, "purpose")
+		require.NoError(b, err)
+		require.False(b, ok)
+		rows, err := b.s.SealedUnderOthers(b.ctx, "k2", crypto.SealedRow{}, 10)
+		require.NoError(b, err)
+		require.Equal(b, []crypto.SealedRow{{
+			AAD:      crypto.AAD{Workspace: b.workspace, Kind: store.WorkspaceKeyKind, ID: "purpose", Field: store.WorkspaceKeyField},
+			Envelope: "v1.k1.a.b",
+		}}, rows)
+	},
 	"SaveReplacesTheCanary": func(b *bundle) {
 		for _, envelope := range []string{"v1.k1.a.b", "v1.k2.c.d"} {
 			require.NoError(b, b.s.SaveCanary(b.ctx, envelope))

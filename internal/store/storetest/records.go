@@ -61,7 +61,10 @@ var recordTests = map[string]func(*bundle){
 		b.settle(r, flows.Settlement{State: flows.Waiting, ResumeAt: b.now, Now: b.now})
 		r = b.claim(r)
 		assigned(r, batches[0])
-		assigned(b.claim(later), batches[1])
+		b.settle(r, flows.Settlement{State: flows.Succeeded, Now: b.now})
+		later = b.claim(later)
+		assigned(later, batches[1])
+		b.settle(later, flows.Settlement{State: flows.Succeeded, Now: b.now})
 
 		empty := b.claimed(f)
 		assigned(empty)
@@ -104,9 +107,10 @@ var recordErrorTests = map[string]func(*bundle){
 		r := b.claimed(f)
 		found := flows.RecordError{ID: b.id(), Workspace: "ignored", FlowID: "ignored", RunID: "ignored", Record: 3, Line: 4, Offset: 1 << 40,
 			Code: fault.ValueType, Field: "größe", Message: "no number", Data: []byte("{\"a\":\x00\xff}"), Truncated: true,
-			State: flows.ErrorResolved, CreatedAt: b.now}
+			State: flows.ErrorResolved, CreatedAt: b.now, Signature: "s", TraceKey: "t", Object: []byte(`{"a":null}`), Edited: []byte(`{}`),
+			Revision: 3, Attempts: 2, ResolvedBy: flows.ByClient, ResolvedAt: b.now}
 		require.NoError(b, b.s.SaveCheckpoint(b.ctx, r.Token(), flows.Checkpoint{}, []flows.RecordError{found}))
-		found.Workspace, found.FlowID, found.RunID = b.workspace, f.ID, r.ID
+		found.Workspace, found.FlowID, found.RunID, found.FlowRevision, found.UpdatedAt = b.workspace, f.ID, r.ID, 1, b.now
 		require.Equal(b, []flows.RecordError{found}, b.errors(flows.ErrorQuery{FlowID: f.ID}))
 	},
 	"WhatIsEmptyIsFilled": func(b *bundle) {
@@ -172,8 +176,12 @@ var recordErrorTests = map[string]func(*bundle){
 	},
 	"ListNarrowsAndPages": func(b *bundle) {
 		f := b.flow(b.workspace, "flow")
-		first, second := b.claimed(f), b.claimed(f)
+		first, second := b.claimed(f), b.run(f)
 		for i, r := range []*flows.Run{first, second} {
+			if r == second {
+				b.settle(first, flows.Settlement{State: flows.Failed, Now: b.now})
+				r = b.claim(second)
+			}
 			found := make([]flows.RecordError, 5)
 			for n := range found {
 				found[n] = flows.RecordError{Record: int64(n + 1), Line: int64(i)}

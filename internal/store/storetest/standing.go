@@ -52,11 +52,11 @@ var standingTests = map[string]func(*bundle){
 		c, err := b.s.Connection(b.ctx, b.workspace, f.Import.ConnectionID)
 		require.NoError(b, err)
 		b.offline(c, b.now.Add(time.Hour))
-		first, second, timed := b.held(f), b.held(f), b.waiting(f)
+		first, second, timed := b.held(f), b.held(b.sibling(f)), b.waiting(b.sibling(f))
 		require.Equal(b, c.ID, first.WaitsFor)
 		_, err = b.s.ClaimRun(b.ctx, first.ID, lease(b.now))
 		b.fault(fault.RunStateConflict, err)
-		canceled := b.held(f)
+		canceled := b.held(b.sibling(f))
 		_, err = b.s.RequestCancel(b.ctx, b.workspace, canceled.ID, b.now)
 		require.NoError(b, err)
 

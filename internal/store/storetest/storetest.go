@@ -35,9 +35,15 @@ func Exercise(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"Runs", false, runTests},
 		{"Work", false, workTests},
 		{"Visible", false, visibleTests},
+		{"Watermarks", false, watermarkTests},
 		{"RecordErrors", false, recordErrorTests},
+		{"ErrorWork", false, errorWorkTests},
+		{"ErrorSweep", true, errorSweepTests},
 		{"Records", false, recordTests},
 		{"Gather", false, gatherTests},
+		{"Webhooks", false, webhookTests},
+		{"Receipts", false, receiptTests},
+		{"WebhookKeys", true, hookKeyringTests},
 		{"Budget", false, budgetTests},
 		{"Clients", false, clientTests},
 		{"Idempotency", false, idempotencyTests},
@@ -48,6 +54,9 @@ func Exercise(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"Audit", false, auditTests},
 		{"Keyring", true, keyringTests},
 		{"Standing", true, standingTests},
+		{"Schedules", true, scheduleTests},
+		{"Links", false, linkTests},
+		{"Turns", true, turnTests},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			t.Parallel()
@@ -136,6 +145,15 @@ func (b *bundle) flow(workspace, name string) *flows.Flow {
 	f := b.sketch(b.connection(workspace, "for "+name), name)
 	require.NoError(b, b.s.CreateFlow(b.ctx, f))
 	return f
+}
+
+// sibling stores another flow that differs from f in its name only.
+func (b *bundle) sibling(f *flows.Flow) *flows.Flow {
+	b.Helper()
+	other := *f
+	other.ID, other.Revision, other.Name = b.id(), 1, "sibling "+b.id()
+	require.NoError(b, b.s.CreateFlow(b.ctx, &other))
+	return &other
 }
 
 func (b *bundle) queued(f *flows.Flow) *flows.Run {

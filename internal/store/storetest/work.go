@@ -192,9 +192,8 @@ func (b *bundle) refusesWrites(t flows.Token) {
 
 var sweepTests = map[string]func(*bundle){
 	"DueRuns": func(b *bundle) {
-		f := b.flow(b.workspace, "flow")
-		queued, held, waiting := b.run(f), b.claimed(f), b.waiting(f)
-		ended := b.claimed(f)
+		queued, held, waiting := b.run(b.flow(b.workspace, "queued")), b.claimed(b.flow(b.workspace, "held")), b.waiting(b.flow(b.workspace, "waiting"))
+		ended := b.claimed(b.flow(b.workspace, "ended"))
 		b.settle(ended, flows.Settlement{State: flows.Succeeded, Now: b.now})
 		due := func(at time.Time, want ...*flows.Run) {
 			b.Helper()
@@ -218,10 +217,9 @@ var sweepTests = map[string]func(*bundle){
 		due(b.now.Add(time.Hour), held)
 	},
 	"Limit": func(b *bundle) {
-		f := b.flow(b.workspace, "flow")
 		var want []string
 		for range 5 {
-			want = append(want, b.run(f).ID)
+			want = append(want, b.run(b.flow(b.workspace, b.id())).ID)
 		}
 		for _, part := range [][]string{want[:2], want[2:4], want[4:], {}} {
 			ids, err := b.s.DueRuns(b.ctx, b.now, b.now.Add(-time.Minute), 2)
