@@ -20,6 +20,7 @@ const (
 	PushContinuously     Operation = "push rows into a data pool continuously"
 	ListPools            Operation = "list data pools, tables and columns"
 	ListDataModels       Operation = "list data models"
+	QueryDataModels      Operation = "export the results of PQL queries of data models"
 	ReadKnowledgeModels  Operation = "read records, fields, filters and KPIs of knowledge models"
 	SubscribeToEvents    Operation = "subscribe to events of knowledge-model triggers"
 	AskProcessCopilot    Operation = "ask a Process Copilot"

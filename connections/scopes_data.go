@@ -11,10 +11,10 @@ func CelonisScopes() []CelonisScope {
 		{"Authorization", "authorization.permissions:read", "read who holds which permission", "Permissions API", []Operation{ReadPermissions}},
 
 		{"Integration", "integration.data-models:read", "see data models and their loads", "Data models", []Operation{ListDataModels}},
-		{"Integration", "integration.data-pools", "do everything with data pools, writing included", "Data Push API, Continuous Data Push API, data pools", []Operation{PushRows, PushContinuously, ListPools}},
+		{"Integration", "integration.data-pools", "do everything with data pools, writing included", "Data Push API, Continuous Data Push API, data pools", []Operation{PushRows, PushContinuously, ListPools, QueryDataModels}},
 		{"Integration", "integration.data-pools:continuous_data_push", "push rows into data pools continuously", "Continuous Data Push API", []Operation{PushContinuously}},
 		{"Integration", "integration.data-pools:data_push", "push rows into data pools", "Data Push API", []Operation{PushRows}},
-		{"Integration", "integration.data-pools:query", "query the tables of data pools", "Data pool queries", nil},
+		{"Integration", "integration.data-pools:query", "query the tables of data pools", "Data pool queries", []Operation{QueryDataModels}},
 		{"Integration", "integration.data-pools:read", "see data pools and their tables", "Data pools", []Operation{ListPools}},
 
 		{"Intelligence API", "intelligence.conversations:write", "hold conversations with a Process Copilot", "Chat API", []Operation{AskProcessCopilot}},

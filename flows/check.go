@@ -15,6 +15,8 @@ func withDefaults(s Spec) Spec {
 	s.Export = httpDefaults(s.Export)
 	s.Export = sqlDefaults(s.Export)
 	s.Export = webhookDefaults(s.Export)
+	s.Export = adminDefaults(s.Export)
+	s.Export = mcpDefaults(s.Export)
 	s.Export.Delta = deltaDefaults(s.Export.Delta)
 	s.Import = importDefaults(s.Import)
 	s.Schedule = scheduleDefaults(s.Schedule)

@@ -1,6 +1,7 @@
 package flows
 
 import (
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -21,7 +22,7 @@ type exportKind struct {
 
 // exportKinds is the one list of what an export can be.
 func exportKinds() map[ExportType]exportKind {
-	return map[ExportType]exportKind{
+	kinds := map[ExportType]exportKind{
 		ExportFile: {
 			reads:   []connections.APIType{connections.HTTP, connections.S3},
 			members: []string{"fileId", "path", "url", "connectionId", "prefix", "format", "csv", "delta"}, check: checkFileExport,
@@ -36,7 +37,12 @@ func exportKinds() map[ExportType]exportKind {
 		},
 		ExportRecords: {members: []string{"gather"}, check: nothingMore},
 		ExportWebhook: {members: []string{"webhook", "itemsPath", "gather"}, check: checkWebhook},
+		ExportPQL:     pqlKind(),
+		ExportMCPTool: mcpKind(),
 	}
+	maps.Copy(kinds, adminKinds())
+	maps.Copy(kinds, knowledgeKinds())
+	return kinds
 }
 
 func nothingMore(Export) []fault.Field { return nil }

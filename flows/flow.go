@@ -107,7 +107,7 @@ type Spec struct {
 
 // Export is the source side of a flow.
 type Export struct {
-	Type ExportType `json:"type" validate:"required,oneof=file records http sql webhook"`
+	Type ExportType `json:"type" validate:"required,oneof=file records http sql webhook auditLog loginHistory members permissions adoption pql mcpTool knowledgeModel odata"`
 	// ConnectionID is the connection that is read through, where the type reads through one.
 	ConnectionID string `json:"connectionId,omitempty" validate:"max=64"`
 	// FileID names an uploaded file.
@@ -137,6 +137,40 @@ type Export struct {
 	Partitions  int    `json:"partitions,omitempty" validate:"min=0,max=8"`
 	// QueryTimeout is in seconds; absent is DefaultQueryTimeout.
 	QueryTimeout int `json:"queryTimeout,omitempty" validate:"min=0,max=86400"`
+	// DataModelID is the data model that ExportPQL asks Query of.
+	DataModelID string `json:"dataModelId,omitempty" validate:"max=64"`
+	// Version is the generation of the API that ExportAuditLog, ExportAdoption and ExportPQL ask; absent is VersionAuto.
+	Version APIVersion `json:"version,omitempty" validate:"omitempty,oneof=auto v1 v2"`
+	// From and To bound the events that ExportAuditLog, ExportLoginHistory and ExportAdoption read, whatever the watermark
+	// says: ISO 8601, in UTC without a zone; "" is open.
+	From string `json:"from,omitempty" validate:"max=64"`
+	To   string `json:"to,omitempty" validate:"max=64"`
+	// IncludeInternal makes ExportMembers read the users of Celonis itself too.
+	IncludeInternal bool `json:"includeInternal,omitempty"`
+	// Asset, Tool, Arguments and Draft are those of ExportMCPTool. Arguments is a JSON object, which may hold placeholders.
+	Asset     string `json:"asset,omitempty" validate:"max=256"`
+	Tool      string `json:"tool,omitempty" validate:"max=256"`
+	Arguments string `json:"arguments,omitempty" validate:"max=262144"`
+	Draft     bool   `json:"draft,omitempty"`
+	// KnowledgeModelID, Record, SliceBy, KeyFields and PageSize are those of ExportKnowledgeModel and ExportOData; PageSize 0
+	// is what the team's license allows.
+	KnowledgeModelID string   `json:"knowledgeModelId,omitempty" validate:"max=512"`
+	Record           string   `json:"record,omitempty" validate:"max=256"`
+	SliceBy          string   `json:"sliceBy,omitempty" validate:"max=256"`
+	KeyFields        []string `json:"keyFields,omitempty" validate:"max=10,unique,dive,required,max=256"`
+	PageSize         int      `json:"pageSize,omitempty" validate:"min=0,max=5000"`
+	// Fields, KPIs, Filters, FilterExpr, Sort and Distinct are those of ExportKnowledgeModel.
+	Fields     []string `json:"fields,omitempty" validate:"max=2000,unique,dive,required,max=256"`
+	KPIs       []string `json:"kpis,omitempty" validate:"max=200,unique,dive,required,max=256"`
+	Filters    []string `json:"filters,omitempty" validate:"max=50,unique,dive,required,max=256"`
+	FilterExpr []string `json:"filterExpr,omitempty" validate:"max=50,dive,required,max=4000"`
+	Sort       []string `json:"sort,omitempty" validate:"max=20,unique,dive,required,max=257"`
+	Distinct   bool     `json:"distinct,omitempty"`
+	// Select, Filter, FilterID and OrderBy are those of ExportOData.
+	Select   []string `json:"select,omitempty" validate:"max=2000,unique,dive,required,max=256"`
+	Filter   string   `json:"filter,omitempty" validate:"max=4000"`
+	FilterID string   `json:"filterId,omitempty" validate:"max=256"`
+	OrderBy  []string `json:"orderBy,omitempty" validate:"max=20,unique,dive,required,max=262"`
 	// Delta says what of the source a run reads; absent is everything.
 	Delta *DeltaSpec `json:"delta,omitempty"`
 }

@@ -65,7 +65,7 @@ func ExportForm() form.Spec {
 		Hints: []form.Hint{
 			{
 				Path: "/type", Label: "Source", Help: "A file that was uploaded, or records that are posted to the flow.",
-				Titles: map[string]string{string(ExportFile): "An uploaded file", string(ExportRecords): "Posted records", string(ExportHTTP): "A REST API", string(ExportSQL): "A database", string(ExportWebhook): "A webhook"},
+				Titles: exportTitles(map[string]string{string(ExportFile): "An uploaded file", string(ExportRecords): "Posted records", string(ExportHTTP): "A REST API", string(ExportSQL): "A database", string(ExportWebhook): "A webhook"}),
 			},
 			{
 				Path: "/fileId", Label: "File", ShowWhen: []form.When{isFile}, Upload: "/v1/files",
@@ -79,9 +79,9 @@ func ExportForm() form.Spec {
 			},
 			{
 				Path: "/connectionId", Label: "Connection", ShowWhen: []form.When{form.Is("type", connectedExports()...)}, Example: "0199f3a0-2222-7b54-9a3e-2f6c1d0b8e11",
-				Help: "Who reads: a connection of type http for an API, or to log in where the URL is; of type s3 for the files of its bucket; of type sql for a database.",
+				Help: "Who reads: a connection of type http for an API, or to log in where the URL is; of type s3 for the files of its bucket; of type sql for a database; a connection to Celonis for what is read from there.",
 				OptionsFrom: &form.Options{
-					Path: "/v1/connections", Value: "id", Label: "name", Where: map[string]any{"apiType": connections.OutsideTypes()},
+					Path: "/v1/connections", Value: "id", Label: "name", Where: map[string]any{"apiType": append(connections.OutsideTypes(), celonisKeys()...)},
 				},
 			},
 			{
@@ -125,9 +125,14 @@ func ExportForm() form.Spec {
 	s.Hints = append(s.Hints, httpExportHints()...)
 	s.Hints = append(s.Hints, sqlHints()...)
 	s.Rules[""] = append(s.Rules[""], sqlRules()...)
+	s.Hints = append(s.Hints, celonisHints()...)
+	s.Hints = append(s.Hints, knowledgeHints()...)
+	s.Rules[""] = append(s.Rules[""], celonisRules()...)
+	s.Rules[""] = append(s.Rules[""], knowledgeRules()...)
 	s.Hints = append(s.Hints, deltaHints()...)
 	s.Hints = append(s.Hints, webhookHints()...)
 	s.Rules[""] = append(s.Rules[""], webhookRules()...)
+	s.Rules["/webhook/auth"] = webhookAuthRules()
 	for at, list := range httpExportRules() {
 		s.Rules[at] = append(s.Rules[at], list...)
 	}

@@ -29,7 +29,7 @@ type Full struct{ Records, Bytes int64 }
 // exportDefaults fills what a caller left out.
 func exportDefaults(e Export) Export {
 	switch g := e.gathering(); {
-	case e.takesRecords():
+	case TakesPosts(e.Type):
 		e.Gather = &g
 	case e.Gather != nil && g.isDefault():
 		// What was filled in here does not stand in the way of another type.

@@ -13,6 +13,7 @@ const pointerPattern = `^(?:/(?:[^/~]|~[01])*)*$`
 // httpExportHints are those of an export of type http.
 func httpExportHints() []form.Hint {
 	isHTTP := []form.When{form.Is("type", ExportHTTP)}
+	answers := []form.When{form.Is("type", ExportHTTP, ExportMCPTool)}
 	isPost := []form.When{form.Is("method", MethodPost)}
 	pages := func(types ...any) []form.When { return []form.When{form.Is("type", types...)} }
 	pointer := form.Schema{"pattern": pointerPattern}
@@ -38,10 +39,10 @@ func httpExportHints() []form.Hint {
 			Help: "Whether a POST may be sent again when its answer was lost.",
 		},
 		{
-			Path: "/itemsPath", Label: "Records at", ShowWhen: isHTTP, Example: "/data/items", Refine: pointer,
+			Path: "/itemsPath", Label: "Records at", ShowWhen: answers, Example: "/data/items", Refine: pointer,
 			Help: "The JSON Pointer of the array of records in an answer. Left out, the whole answer is the array, or one record.",
 		},
-		{Path: "/paging", Label: "Paging", ShowWhen: isHTTP, Help: "How the API is asked for the next page. Left out, there is one page."},
+		{Path: "/paging", Label: "Paging", ShowWhen: answers, Help: "How the API is asked for the next page. Left out, there is one page."},
 		{
 			Path: "/paging/type", Label: "Type", Help: "What names the next page.",
 			Titles: map[string]string{

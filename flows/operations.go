@@ -21,6 +21,28 @@ func (i Import) Operations() []connections.Operation {
 	return nil
 }
 
+// Operations lists what the flow does in Celonis through its export's
+// connection; nothing for an export that reads something else.
+func (e Export) Operations() []connections.Operation {
+	switch e.Type {
+	case ExportAuditLog:
+		return []connections.Operation{connections.ReadAuditLog}
+	case ExportLoginHistory:
+		return []connections.Operation{connections.ReadLoginHistory}
+	case ExportMembers:
+		return []connections.Operation{connections.ReadMembers}
+	case ExportPermissions:
+		return []connections.Operation{connections.ReadPermissions}
+	case ExportAdoption:
+		return []connections.Operation{connections.ReadAdoption}
+	case ExportPQL:
+		return []connections.Operation{connections.QueryDataModels}
+	case ExportMCPTool:
+		return []connections.Operation{connections.RunTools}
+	}
+	return nil
+}
+
 // ConnectionUsers lists the flows that use a connection.
 type ConnectionUsers interface {
 	ConnectionUsers(ctx context.Context, workspace, id string) ([]connections.Usage, error)
@@ -49,8 +71,15 @@ func (u Uses) OperationUses(ctx context.Context, workspace, connectionID string)
 		if err != nil {
 			return nil, err
 		}
+		var done []connections.Operation
 		if f.Import.ConnectionID == connectionID {
-			uses = append(uses, connections.OperationUse{Usage: user, Operations: slices.Clone(f.Import.Operations())})
+			done = append(done, f.Import.Operations()...)
+		}
+		if f.Export.ConnectionID == connectionID {
+			done = append(done, f.Export.Operations()...)
+		}
+		if f.Import.ConnectionID == connectionID || len(done) > 0 {
+			uses = append(uses, connections.OperationUse{Usage: user, Operations: slices.Compact(done)})
 		}
 	}
 	return uses, nil

@@ -47,7 +47,7 @@ type Look struct {
 
 // Exchange is a request to a source and its answer. It holds no secret.
 type Exchange struct {
-	// Kind is http, sql, file or records.
+	// Kind is the type of the export, records where records were given.
 	Kind string `json:"kind"`
 	// Method, URL, Headers and Body are those of a request by HTTP.
 	Method  string           `json:"method,omitempty"`

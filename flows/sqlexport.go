@@ -117,10 +117,11 @@ func (e Export) checkDialect(c *connections.Connection) []fault.Field {
 // sqlHints are those of an export of type sql.
 func sqlHints() []form.Hint {
 	isSQL := []form.When{form.Is("type", ExportSQL)}
+	isQuery := []form.When{form.Is("type", ExportSQL, ExportPQL)}
 	return []form.Hint{
 		{
-			Path: "/query", Label: "Query", ShowWhen: isSQL, Example: "SELECT id, customer, changed_at FROM orders WHERE changed_at > {{watermark}}",
-			Help: "One statement that reads: SELECT, WITH, TABLE or VALUES. {{watermark}} and {{until}} are bound as values. Each column needs a name of its own.",
+			Path: "/query", Label: "Query", ShowWhen: isQuery, Example: "SELECT id, customer, changed_at FROM orders WHERE changed_at > {{watermark}}",
+			Help: "For a database one statement that reads: SELECT, WITH, TABLE or VALUES. {{watermark}} and {{until}} are bound as values. Each column needs a name of its own. For a data model a PQL query: TABLE(...) with a name AS for each column.",
 		},
 		{
 			Path: "/partitionBy", Label: "Partition by", ShowWhen: isSQL, Example: "id",
@@ -131,7 +132,7 @@ func sqlHints() []form.Hint {
 			Help: "How many connections read at once. Left out: 4 with PostgreSQL, where they all see the same moment; 1 with other databases, where each would see a moment of its own.",
 		},
 		{
-			Path: "/queryTimeout", Label: "Time limit in seconds", ShowWhen: isSQL, Default: DefaultQueryTimeout,
+			Path: "/queryTimeout", Label: "Time limit in seconds", ShowWhen: isQuery, Default: DefaultQueryTimeout,
 			Help: "How long the query may take.",
 		},
 	}
@@ -151,7 +152,7 @@ func sqlRules() []form.Schema {
 		},
 	))}
 	for _, t := range sortedExports() {
-		if t != ExportSQL {
+		if t != ExportSQL && t != ExportPQL {
 			rules = append(rules, form.If(map[string]any{"type": t}, strange))
 		}
 	}

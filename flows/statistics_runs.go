@@ -56,3 +56,6 @@ func (s *Service) RunHistory(ctx context.Context, q RunQuery) ([]Run, error) {
 	}
 	return s.History.RunHistory(ctx, q)
 }
+
+// Triggers lists what may start a run.
+func Triggers() []Trigger { return []Trigger{Manual, Records, Retry, Scheduled, Followed} }

@@ -95,9 +95,6 @@ const (
 	hexName, base64Name     = "hex", "base64"
 )
 
-// takesRecords reports whether records come to the flow, which does not fetch them.
-func (e Export) takesRecords() bool { return e.Type == ExportRecords || e.Type == ExportWebhook }
-
 // webhookDefaults fills what a caller left out.
 func webhookDefaults(e Export) Export {
 	if e.Type != ExportWebhook || e.Webhook == nil {

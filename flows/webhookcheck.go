@@ -34,7 +34,7 @@ func isHeaderName(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ!#$%&'*+-.^_`|~") == ""
 }
 
-// member is a member of WebhookAuth, and the types that have it.
+// hookMember is a member of WebhookAuth, and the types that have it.
 type hookMember struct {
 	name  string
 	given bool

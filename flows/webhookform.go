@@ -92,3 +92,17 @@ func webhookRules() []form.Schema {
 	}
 	return rules
 }
+
+// webhookAuthRules: each type of proof has members of its own, and a preset stands for what describes a signature.
+func webhookAuthRules() []form.Schema {
+	signing := []string{"signatureMember", "timestampMember", "timestampHeader", "payload", "algorithm", "encoding"}
+	untimed := form.Schema{"properties": form.Schema{"tolerance": form.Schema{"const": 0}}}
+	unsigned := form.All(form.Without(append([]string{"preset"}, signing...)...), untimed)
+	return []form.Schema{
+		form.If(map[string]any{"type": HookOpen}, form.All(unsigned, form.Without("secret", "username", "header", "prefix"))),
+		form.If(map[string]any{"type": HookToken}, form.All(unsigned, form.Without("username"))),
+		form.If(map[string]any{"type": HookBasic}, form.All(unsigned, form.Without("header", "prefix"), form.Need("username"))),
+		form.If(map[string]any{"type": HookHMAC}, form.Without("username")),
+		{"if": form.Need("preset"), "then": form.Without(append([]string{"header", "prefix"}, signing...)...)},
+	}
+}

@@ -10,7 +10,6 @@ import (
 	"github.com/celonis-connector/connector/internal/app"
 	"github.com/celonis-connector/connector/internal/audit"
 	"github.com/celonis-connector/connector/internal/config"
-	"github.com/celonis-connector/connector/internal/store"
 	"github.com/spf13/cobra"
 )
 
@@ -32,7 +31,7 @@ func (f *auditFlags) add(cmd *cobra.Command) {
 }
 
 // workspaces lists those that a command is about.
-func (f *auditFlags) workspaces(ctx context.Context, log *store.Store) ([]string, error) {
+func (f *auditFlags) workspaces(ctx context.Context, log app.AuditLog) ([]string, error) {
 	if f.workspace != "" {
 		return []string{f.workspace}, nil
 	}
@@ -40,7 +39,7 @@ func (f *auditFlags) workspaces(ctx context.Context, log *store.Store) ([]string
 }
 
 // withAuditLog runs a command's work on the audit log of the environment's database.
-func withAuditLog(cmd *cobra.Command, work func(*store.Store) error) error {
+func withAuditLog(cmd *cobra.Command, work func(app.AuditLog) error) error {
 	cfg, err := config.FromEnvironment()
 	if err != nil {
 		return failed(err)
@@ -76,7 +75,7 @@ Exit codes: 0 the log is whole, 5 it is not, 1 it could not be read, 2 wrong usa
 				}
 				anchor = &a
 			}
-			return withAuditLog(cmd, func(log *store.Store) error { return verifyAudit(cmd, log, f, anchor) })
+			return withAuditLog(cmd, func(log app.AuditLog) error { return verifyAudit(cmd, log, f, anchor) })
 		},
 	}
 	f.add(cmd)
@@ -84,7 +83,7 @@ Exit codes: 0 the log is whole, 5 it is not, 1 it could not be read, 2 wrong usa
 	return cmd
 }
 
-func verifyAudit(cmd *cobra.Command, log *store.Store, f auditFlags, anchor *audit.Anchor) error {
+func verifyAudit(cmd *cobra.Command, log app.AuditLog, f auditFlags, anchor *audit.Anchor) error {
 	names, err := f.workspaces(cmd.Context(), log)
 	if err != nil {
 		return err
@@ -130,7 +129,7 @@ func newAuditHead() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "head", Args: cobra.NoArgs, Short: "Print the head of the audit log, to be kept elsewhere for connector audit verify --head",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withAuditLog(cmd, func(log *store.Store) error { return printHeads(cmd, log, f) })
+			return withAuditLog(cmd, func(log app.AuditLog) error { return printHeads(cmd, log, f) })
 		},
 	}
 	f.add(cmd)
@@ -143,7 +142,7 @@ type headLine struct {
 	Head      string `json:"head"`
 }
 
-func printHeads(cmd *cobra.Command, log *store.Store, f auditFlags) error {
+func printHeads(cmd *cobra.Command, log app.AuditLog, f auditFlags) error {
 	names, err := f.workspaces(cmd.Context(), log)
 	if err != nil {
 		return err

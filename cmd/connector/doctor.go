@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -18,7 +19,7 @@ func newDoctor() *cobra.Command {
 	var live, asJSON bool
 	cmd := &cobra.Command{
 		Use: "doctor", Args: cobra.NoArgs,
-		Short: "Check keys, database, Redis, spool, egress and clock, and say what to do",
+		Short: "Check keys, database, Redis, spool, TLS, egress and clocks, and say what to do",
 		Long: `Looks at everything that this environment's service stands on and says what is
 wrong and what to do about it. Status 0 when nothing is broken; warnings do not
 change it. --live only asks a running service whether it lives, for containers.`,
@@ -28,7 +29,7 @@ change it. --live only asks a running service whether it lives, for containers.`
 				return failed(err)
 			}
 			if live {
-				return failed(askLive(cmd.Context(), cfg.Listen))
+				return failed(askLive(cmd.Context(), cfg))
 			}
 			findings := doctor.Examine(cmd.Context(), cfg, domain)
 			return failed(printFindings(cmd, findings, asJSON))
@@ -67,22 +68,36 @@ func printFindings(cmd *cobra.Command, findings []doctor.Finding, asJSON bool) e
 }
 
 // askLive asks the service on this machine for its health.
-func askLive(ctx context.Context, listen string) error {
-	host, port, err := net.SplitHostPort(listen)
+func askLive(ctx context.Context, cfg config.Config) error {
+	host, port, err := net.SplitHostPort(cfg.Listen)
 	if err != nil {
 		return fmt.Errorf("CONNECTOR_LISTEN: %w", err)
 	}
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}
+	scheme, showed := "http", false
+	if cfg.TLSCertFile != "" {
+		scheme = "https"
+	}
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/healthz", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+net.JoinHostPort(host, port)+"/healthz", nil)
 	if err != nil {
 		return err
 	}
-	res, err := (&http.Transport{}).RoundTrip(req)
+	over := &http.Transport{TLSClientConfig: &tls.Config{
+		// The certificate is for the service's public name, this is its port on
+		// this machine, and nothing secret is sent: that it answers is all.
+		InsecureSkipVerify: true,
+		VerifyConnection:   func(tls.ConnectionState) error { showed = true; return nil },
+	}}
+	defer over.CloseIdleConnections()
+	res, err := over.RoundTrip(req)
 	if err != nil {
+		if showed && cfg.TLSClientCAFile != "" {
+			return nil // it answered, and wants a certificate that this command does not have
+		}
 		return err
 	}
 	defer res.Body.Close()

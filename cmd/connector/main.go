@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 	_ "time/tzdata" // schedules name zones, and a machine need not have them
 
@@ -132,25 +131,4 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but some records are bad,
 	root.AddCommand(newServe(), newDemo(), newPush(), newDoctor(), newKeys(), newConfig(), newClients(), newAudit(), newBench(), newBenchSimulator(), newVersion())
 	root.CompletionOptions.HiddenDefaultCmd = true
 	return root
-}
-
-func newVersion() *cobra.Command {
-	return &cobra.Command{
-		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
-		Run: func(cmd *cobra.Command, _ []string) { fmt.Fprintf(cmd.OutOrStdout(), "connector %s\n", versionText()) },
-	}
-}
-
-func versionText() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return version
-	}
-	text := version + " " + info.GoVersion
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
-			text += " " + s.Value[:12]
-		}
-	}
-	return text
 }

@@ -29,13 +29,14 @@ const (
 	Filters         Kind = "filters"
 	KPIs            Kind = "kpis"
 	Triggers        Kind = "triggers"
+	MCPTools        Kind = "mcpTools"
 )
 
 // Kinds lists every kind.
 func Kinds() []Kind {
 	return []Kind{
 		Pools, Tables, Columns, DataConnections, DataModels, DataJobs,
-		KnowledgeModels, Records, Fields, Filters, KPIs, Triggers,
+		KnowledgeModels, Records, Fields, Filters, KPIs, Triggers, MCPTools,
 	}
 }
 
@@ -48,6 +49,8 @@ type Query struct {
 	Table, Schema string
 	// KnowledgeModel is <package key>.<knowledge model key>, Record a record's id in it.
 	KnowledgeModel, Record string
+	// Asset is the id of an MCP server asset.
+	Asset string
 }
 
 // Option is an item of a list.
@@ -93,6 +96,7 @@ var parameters = []parameter{
 	{"schema", func(q *Query) *string { return &q.Schema }},
 	{"knowledgeModel", func(q *Query) *string { return &q.KnowledgeModel }},
 	{"record", func(q *Query) *string { return &q.Record }},
+	{"asset", func(q *Query) *string { return &q.Asset }},
 }
 
 // need says what a kind takes: the parameters that it needs and those that it may have.
@@ -111,6 +115,7 @@ var needs = map[Kind]need{
 	Filters:         {must: []string{"knowledgeModel"}},
 	KPIs:            {must: []string{"knowledgeModel"}},
 	Triggers:        {must: []string{"knowledgeModel"}},
+	MCPTools:        {must: []string{"asset"}},
 }
 
 // Needs tells which parameters a kind must have; ok is false for a kind that there is not.

@@ -24,6 +24,8 @@ type Report struct {
 	WaitingRuns int64
 	// Next is what the hours after this one are expected to bring.
 	Next []Outlook
+	// Intelligence is what is left of the team's requests to the Intelligence API; nil where nobody counts them.
+	Intelligence *RequestReport
 }
 
 // History is what is on record of a team.
@@ -50,6 +52,8 @@ type Reporter struct {
 	Store    HistoryStore
 	Operator Limits
 	Now      func() time.Time
+	// Requests tells of those to the Intelligence API; it may be nil.
+	Requests *Requests
 }
 
 // Budget reports on the team of a domain. Fault TeamNotFound when none of the
@@ -78,5 +82,8 @@ func (r *Reporter) Budget(ctx context.Context, workspace, domain string) (*Repor
 	}
 	expected := append(Repeat(h.Hours, now, ForecastHours), Fire{At: Turn(now), Pushes: h.WaitingRuns})
 	out.Next = Forecast(out.Limits, Turn(now), ForecastHours, expected)
-	return out, nil
+	if r.Requests != nil {
+		out.Intelligence, err = r.Requests.Report(ctx, domain)
+	}
+	return out, err
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/celonis-connector/connector/internal/engine"
 	"github.com/celonis-connector/connector/internal/fault"
 	"github.com/celonis-connector/connector/internal/httpapi"
+	"github.com/celonis-connector/connector/internal/notify"
 	"github.com/celonis-connector/connector/internal/outside"
 	"github.com/celonis-connector/connector/internal/portable"
 	"github.com/celonis-connector/connector/internal/queue"
@@ -81,16 +82,19 @@ type App struct {
 	OAuthClients *connections.OAuthClientService
 	Tokens       *celonis.Tokens
 	// Logins are how outside connections log in.
-	Logins     *outside.Logins
-	Authorizer *connections.Authorizer
-	Flows      *flows.Service
-	Access     *access.Service
-	Worker     *worker.Worker
-	Keyring    *crypto.Keyring
-	Store      *store.Store
-	Queue      *queue.Queue
-	Spool      *spool.Spool
-	Egress     *egress.Egress
+	Logins        *outside.Logins
+	Authorizer    *connections.Authorizer
+	Flows         *flows.Service
+	Notifications *flows.NotificationService
+	// Watches let callers follow runs.
+	Watches *flows.Watches
+	Access  *access.Service
+	Worker  *worker.Worker
+	Keyring *crypto.Keyring
+	Store   *store.Store
+	Queue   *queue.Queue
+	Spool   *spool.Spool
+	Egress  *egress.Egress
 
 	cfg      config.Config
 	log      *slog.Logger
@@ -107,10 +111,12 @@ type App struct {
 	// forms are what the API tells of forms; limits are those that connections set themselves.
 	forms httpapi.Forms
 	// uses put the use of secrets on record.
-	uses   *audit.Uses
-	limits celonis.SharedLimits
-	now    func() time.Time
-	repush time.Duration
+	uses       *audit.Uses
+	limits     celonis.SharedLimits
+	now        func() time.Time
+	repush     time.Duration
+	sender     *notify.Sender
+	noticePace notify.Pace
 	// endpoints and engine do runs and previews.
 	endpoints *endpoint.Builder
 	engine    *engine.Engine
@@ -128,7 +134,7 @@ func WithRepush(d time.Duration) Option { return func(a *App) { a.repush = d } }
 // New opens the database, checks that the keys fit it, opens the queue and
 // makes the services. It starts nothing and binds no port; Stop closes what it opened.
 func New(ctx context.Context, cfg config.Config, log *slog.Logger, redactor *telemetry.Redactor, options ...Option) (_ *App, err error) {
-	a := &App{cfg: cfg, log: log, redactor: redactor, failed: make(chan error, 1), now: now, repush: scheduler.DefaultRepush}
+	a := &App{cfg: cfg, log: log, redactor: redactor, failed: make(chan error, 1), now: now, repush: scheduler.DefaultRepush, noticePace: notify.DefaultPace()}
 	for _, o := range options {
 		o(a)
 	}
@@ -238,11 +244,14 @@ func (a *App) makeServices() error {
 	})
 	a.Flows = flows.NewService(flows.Deps{
 		Flows: a.Store, Files: a.Store, Runs: a.Store, Records: a.Store, Watermarks: a.Store, ErrorStore: a.Store, Connections: a.Store, Gate: a.Connections,
-		Schedules: a.Store, Links: a.Store, Limits: a.teamLimits(), Webhooks: a.Store, Sealer: a.Keyring,
+		Schedules: a.Store, Links: a.Store, History: a.Store, Statistics: a.Store, Progress: a.Queue, Limits: a.teamLimits(), Webhooks: a.Store, Sealer: a.Keyring,
 		Spool: a.Spool, Queue: a.Queue, Canceler: a.Queue, CheckMapping: mapping.Check,
 		Now: a.now, NewID: newID, Log: a.log,
 	})
 	a.Config = &portable.Service{Connections: a.Connections, OAuthClients: a.OAuthClients, Flows: a.Flows}
+	if err := a.makeNotices(domains); err != nil {
+		return err
+	}
 	return a.makeAccess()
 }
 
@@ -252,12 +261,12 @@ func (a *App) makeWorker() {
 		Targets: knownSecrets{targets: a.Connections, redactor: a.redactor}, Spool: a.Spool, Records: a.Store, Retries: a.Store,
 		Outside: knownSecrets{outside: a.Connections, redactor: a.redactor}, Logins: a.Logins, Databases: a.databases(), MaxSource: a.cfg.MaxSource,
 		TempDir: a.cfg.SpoolDir(), PollFor: a.cfg.PushWait, UploadTimeout: a.cfg.UploadTimeout, Transport: a.Egress.Transport(), Observer: chunkMetrics{a.metrics}, Log: a.log, Now: a.now,
-		Limits: &a.limits, Connections: a.Store, Governor: a.governor(), Tokens: a.Tokens, Protectors: protectors{a.Keyring, a.Store},
+		Limits: &a.limits, Connections: a.Store, Governor: a.governor(), Quota: a.requests(), Tokens: a.Tokens, Protectors: protectors{a.Keyring, a.Store},
 	})
 	a.Worker = worker.New(worker.Deps{
 		Store: a.Store, Queue: workQueue{a.Queue}, Gate: a.Connections,
 		Endpoints: a.endpoints, Engine: a.engine,
-		Observer: runMetrics{a.metrics}, Log: a.log, Now: a.now,
+		Observer: runMetrics{a.metrics}, Progress: a.Queue, Log: a.log, Now: a.now,
 		Name: workerName(), Slots: a.cfg.Workers, Lease: a.cfg.Lease,
 	})
 }

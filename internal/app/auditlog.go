@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 
 	"github.com/celonis-connector/connector/crypto"
+	"github.com/celonis-connector/connector/internal/audit"
 	"github.com/celonis-connector/connector/internal/config"
 	"github.com/celonis-connector/connector/internal/store"
 )
@@ -61,8 +62,16 @@ func mac(key []byte, parts ...string) []byte {
 	return m.Sum(nil)
 }
 
+// AuditLog is the audit log of every workspace. Close it.
+type AuditLog interface {
+	audit.Log
+	// AuditWorkspaces lists the workspaces that have a record, in order.
+	AuditWorkspaces(ctx context.Context) ([]string, error)
+	Close() error
+}
+
 // OpenAuditLog opens the database to read the audit log, beside any service
-// that runs on it; it needs no master key. Close it.
-func OpenAuditLog(ctx context.Context, cfg config.Config) (*store.Store, error) {
+// that runs on it; it needs no master key.
+func OpenAuditLog(ctx context.Context, cfg config.Config) (AuditLog, error) {
 	return store.Open(ctx, store.Config{URL: cfg.DatabaseURL.Reveal(), Path: cfg.SQLitePath()})
 }

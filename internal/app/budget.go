@@ -19,7 +19,13 @@ func (a *App) governor() *budget.Governor {
 
 // budgets tells what is left of them.
 func (a *App) budgets() *budget.Reporter {
-	return &budget.Reporter{Store: a.Store, Operator: a.operatorLimits(), Now: a.now}
+	return &budget.Reporter{Store: a.Store, Operator: a.operatorLimits(), Now: a.now, Requests: a.requests()}
+}
+
+// requests keeps the requests to the Intelligence API within the limits of the team's license.
+func (a *App) requests() *budget.Requests {
+	limits := budget.RequestLimits{PerDay: a.cfg.IntelligencePerDay}
+	return &budget.Requests{Store: a.Store, Limits: limits, Now: a.now}
 }
 
 // teamLimits tells the limits in force for a team by what is on record.

@@ -52,6 +52,8 @@ func settle(t *testing.T, s *service, sim *apptest.Sim) estate {
 	e.ids["errors"] = bad.Items[0].ID
 	e.ids["oauth-clients"] = id(http.StatusCreated, "/v1/oauth-clients", map[string]any{"name": canary, "clientId": "client", "clientSecret": "a-secret-of-acme-0123456789",
 		"authMethod": "clientSecretBasic", "validDomains": []string{sim.Host}, "allowedScopes": []string{"integration.data-pools:data_push"}})
+	e.ids["notifications"] = id(http.StatusCreated, "/v1/notifications", map[string]any{"name": canary, "type": "webhook", "events": []string{"runFailed"},
+		"url": sim.URL + "/hook", "secret": "a-secret-of-acme-0123456789", "flowIds": []string{e.ids["flows"]}})
 	e.ids["clients"] = id(http.StatusCreated, "/v1/clients", map[string]any{"name": canary, "scopes": []string{"flows:read"}})
 	e.ids["secrets"] = id(http.StatusCreated, "/v1/clients/"+e.ids["clients"]+"/secrets", nil)
 	return e
@@ -173,6 +175,7 @@ func (e estate) requireUnusable(t *testing.T, stranger *apptest.Client) {
 			apptest.FileFlow("thief", e.ids["files"], "csv", e.ids["connections"], "T"),
 			{"name": "thief", "export": map[string]any{"type": "records"}, "import": map[string]any{"type": "dataPush", "connectionId": e.ids["connections"], "table": "T", "mode": "replace"}},
 		},
+		"/v1/notifications": {{"name": "thief", "type": "webhook", "events": []string{"runFailed"}, "url": "http://" + e.domain + "/hook", "secret": "a-secret-of-a-thief", "flowIds": []string{e.ids["flows"]}}},
 		"/v1/connections": {{"name": "thief", "apiType": "dataPush", "domain": e.domain, "authType": "oauth2", "oauthClientId": e.ids["oauth-clients"],
 			"scopes": []string{"integration.data-pools:data_push"}}},
 	} {
@@ -188,7 +191,7 @@ func (e estate) requireUnusable(t *testing.T, stranger *apptest.Client) {
 func (e estate) read(t *testing.T, s *service) map[string]any {
 	t.Helper()
 	all := map[string]any{}
-	for _, noun := range []string{"connections", "files", "flows", "runs", "oauth-clients", "clients"} {
+	for _, noun := range []string{"connections", "files", "flows", "runs", "oauth-clients", "notifications", "clients"} {
 		var v any
 		a := s.Send("GET", "/v1/"+noun+"/"+e.ids[noun], nil)
 		require.Equal(t, http.StatusOK, a.Status, "%s: %s", noun, a.Body)

@@ -47,6 +47,7 @@ func settings(t testing.TB, allowed ...string) config.Config {
 	cfg.AllowedHosts = allowed
 	cfg.SweepInterval = 20 * time.Millisecond
 	cfg.SavedTests, cfg.UnsavedTests = 1000, 1000
+	cfg.RateLimit, cfg.RateLimitRecords, cfg.RateLimitFiles, cfg.RateLimitAddress, cfg.RateLimitWrong = config.Rate{}, config.Rate{}, config.Rate{}, config.Rate{}, config.Rate{}
 	cfg.LogLevel = "debug"
 	return cfg
 }

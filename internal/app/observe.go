@@ -34,12 +34,12 @@ func (m runMetrics) RunStarted(r *flows.Run) {
 }
 
 // RunSettled implements worker.Observer.
-func (m runMetrics) RunSettled(_ *flows.Run, s flows.Settlement, took time.Duration) {
+func (m runMetrics) RunSettled(r *flows.Run, s flows.Settlement, took time.Duration) {
 	m.Metrics.RunSettled(string(s.State), took)
 	if s.State == flows.Waiting && s.Error != nil {
 		m.RunWaits(string(s.Error.Code))
 	}
-	if s.State.Ended() && s.Ledger != nil {
+	if s.State.Ended() && s.Ledger != nil && !r.Options.DryRun {
 		m.Records(s.Ledger.Read, s.Ledger.Filtered, s.Ledger.Pushed, s.Ledger.Errored)
 	}
 }
@@ -93,7 +93,7 @@ func NewLog(cfg config.Config, w interface{ Write([]byte) (int, error) }) (*slog
 			redactor.Register(crypto.NewSecret(strings.TrimSpace(key)))
 		}
 	}
-	for _, address := range []crypto.Secret{cfg.DatabaseURL, cfg.RedisURL} {
+	for _, address := range []crypto.Secret{cfg.DatabaseURL, cfg.RedisURL, cfg.SMTPURL} {
 		if u, err := url.Parse(address.Reveal()); err == nil && u.User != nil {
 			if password, ok := u.User.Password(); ok {
 				redactor.Register(crypto.NewSecret(password))

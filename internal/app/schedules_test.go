@@ -82,7 +82,9 @@ func TestScheduledRuns(t *testing.T) {
 	due := f.NextFires[0]
 	require.Equal(t, due.Add(time.Hour), f.NextFires[1])
 
+	login := func() { s.Client = apptest.NewClient(t, s.app.URL(), s.id, s.secret) } // tokens end with the time
 	clock.to(due)
+	login()
 	apptest.Eventually(t, func() bool { return len(s.firedRuns(flow)) == 1 }, func() string { return "no run was made" })
 	s.restart()
 	run := s.firedRuns(flow)[0]
@@ -98,7 +100,6 @@ func TestScheduledRuns(t *testing.T) {
 	s.Call(http.StatusOK, "POST", "/v1/flows/"+flow+"/disable", nil, nil)
 	require.Empty(t, s.planned(flow).NextFires)
 	clock.to(due.Add(10*time.Hour + time.Minute))
-	login := func() { s.Client = apptest.NewClient(t, s.app.URL(), s.id, s.secret) } // tokens end with the time
 	login()
 	s.Call(http.StatusOK, "POST", "/v1/flows/"+flow+"/enable", nil, nil)
 	require.Equal(t, due.Add(11*time.Hour), s.planned(flow).NextFires[0])

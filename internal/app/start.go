@@ -52,6 +52,7 @@ func (a *App) Start(ctx context.Context, roles []Role) (err error) {
 		a.loops.Go(func() { _ = a.scheduler().Run(loops) })
 		prober := &scheduler.Prober{Connections: a.Connections, Every: a.cfg.SweepInterval, Log: a.log}
 		a.loops.Go(func() { _ = prober.Run(loops) })
+		a.loops.Go(func() { _ = a.dispatcher().Run(loops) })
 	}
 	a.loops.Go(func() { a.watch(loops) })
 	// Health and metrics are every role's, so the port is too.
@@ -88,6 +89,7 @@ func (a *App) serve(ctx context.Context) error {
 		ErrorLog: a.redactedErrorLog(),
 	}
 	a.begun.push("api", func(ctx context.Context) error {
+		a.Watches.Stop() // streams of events end by themselves only when their runs do
 		if err := server.Shutdown(ctx); err != nil {
 			return errors.Join(err, server.Close())
 		}
@@ -108,9 +110,9 @@ func (a *App) serve(ctx context.Context) error {
 
 func (a *App) handler(proxies []netip.Prefix) http.Handler {
 	return httpapi.New(httpapi.Deps{
-		Connections: a.Connections, ConnectionTests: a.Connections, OAuthClients: a.OAuthClients, Authorizations: a.Authorizer, Options: a.pickers(), Forms: a.forms, ScopeAdvisor: a.Connections, Flows: a.Flows, Runs: a.Flows, Watermarks: a.Flows, Previews: a.previews(), Records: a.Flows, Webhooks: a.Flows, Errors: a.Flows, Files: a.Flows,
+		Connections: a.Connections, ConnectionTests: a.Connections, OAuthClients: a.OAuthClients, Authorizations: a.Authorizer, Options: a.pickers(), Forms: a.forms, ScopeAdvisor: a.Connections, Flows: a.Flows, Runs: a.Flows, Watches: a.Watches, Statistics: a.Flows, Notifications: a.Notifications, Watermarks: a.Flows, Previews: a.previews(), Records: a.Flows, Webhooks: a.Flows, Errors: a.Flows, Files: a.Flows,
 		Access: a.Access, TokenServer: a.Access, Clients: a.Access, ClientSecrets: a.Access, PublicURL: a.address(), Audit: a.Store, Config: a.Config, Idempotency: idempotency{a.Store}, Health: readiness{a.health}, Metrics: a.metrics.Handler(),
-		Observer: requestMetrics{a.metrics}, Log: a.log, Now: a.now, MaxFileBytes: a.cfg.MaxUpload, Budgets: a.budgets(),
+		Observer: requestMetrics{a.metrics}, Log: a.log, Now: a.now, MaxFileBytes: a.cfg.MaxUpload, Limits: requestLimits(a.cfg), Uses: a.uses, Budgets: a.budgets(),
 		CORSOrigins: a.cfg.CORSOrigins, TrustedProxies: proxies,
 	})
 }
@@ -127,7 +129,7 @@ func (a *App) watch(ctx context.Context) {
 		a.health.Report("redis", a.Queue.Ping(ctx))
 		a.health.Report("spool", a.Spool.Check())
 		if a.certificates != nil {
-			a.certificates.report(a.health)
+			a.certificates.check()
 		}
 		if depth, err := a.Queue.Depth(ctx); err == nil {
 			a.metrics.QueueDepth(depth.Waiting, depth.Leased)

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -27,6 +28,7 @@ type certificates struct {
 	certFile, keyFile, caFile string
 	now                       func() time.Time
 	log                       *slog.Logger
+	health                    *telemetry.Health
 
 	mu      sync.Mutex
 	current *tls.Config
@@ -76,7 +78,7 @@ func (a *App) openTLS() (*certificates, error) {
 		return nil, nil
 	}
 	c := &certificates{
-		certFile: a.cfg.TLSCertFile, keyFile: a.cfg.TLSKeyFile, caFile: a.cfg.TLSClientCAFile, now: a.now, log: a.log,
+		certFile: a.cfg.TLSCertFile, keyFile: a.cfg.TLSKeyFile, caFile: a.cfg.TLSClientCAFile, now: a.now, log: a.log, health: a.health,
 	}
 	c.seen = c.stamps()
 	var err error
@@ -103,7 +105,7 @@ func (c *certificates) stamps() []fileStamp {
 	return out
 }
 
-// refresh takes the files where they changed.
+// refresh takes the files where they changed, and tells of it.
 func (c *certificates) refresh() {
 	stamps := c.stamps()
 	changed := false
@@ -113,6 +115,7 @@ func (c *certificates) refresh() {
 	if !changed {
 		return
 	}
+	defer c.tell()
 	c.seen = stamps
 	fresh, expires, err := c.load()
 	if c.failed = err; err != nil {
@@ -133,19 +136,24 @@ func (c *certificates) server() *tls.Config {
 	}}
 }
 
-// report tells how the certificate is: sick once the one in use has ended; a
-// new one that is not taken is told without making the service sick.
-func (c *certificates) report(health *telemetry.Health) {
+// check looks at the files although nobody calls.
+func (c *certificates) check() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.refresh()
+	c.tell()
+}
+
+// tell reports how the certificate is: sick once the one in use has ended; a
+// new one that is not taken is told without making the service sick.
+func (c *certificates) tell() {
 	switch {
 	case c.expires.Before(c.now()):
-		health.ReportAt(tlsPart, time.Time{}, fault.New(fault.Unavailable, "the TLS certificate ended on %s", c.expires.UTC().Format(time.DateOnly)))
+		c.health.ReportAt(tlsPart, time.Time{}, fault.New(fault.Unavailable, "the TLS certificate ended on %s", c.expires.UTC().Format(time.DateOnly)))
 	case c.failed != nil:
-		health.ReportAt(tlsPart, now(), fault.Wrap(c.failed, fault.Unavailable, "the new TLS certificate is not taken, the one before stays in use"))
+		c.health.ReportAt(tlsPart, now(), fault.Wrap(c.failed, fault.Unavailable, "the new TLS certificate is not taken, the one before stays in use"))
 	default:
-		health.Report(tlsPart, nil)
+		c.health.Report(tlsPart, nil)
 	}
 }
 
@@ -161,7 +169,7 @@ func (a *App) scheme() string {
 // than loopback, without TLS and with nothing before it that has it.
 func (a *App) warnIfOpen(ctx context.Context) {
 	addr, ok := a.listener.Addr().(*net.TCPAddr)
-	if ok && !addr.IP.IsLoopback() && a.certificates == nil && a.cfg.PublicURL == "" {
-		a.log.WarnContext(ctx, "the API listens on a public address without TLS: set CONNECTOR_TLS_CERT_FILE, or put a proxy that ends TLS before it and set CONNECTOR_PUBLIC_URL, or listen on loopback", "address", addr.String())
+	if ok && !addr.IP.IsLoopback() && a.certificates == nil && !strings.HasPrefix(a.cfg.PublicURL, "https://") {
+		a.log.WarnContext(ctx, "the API listens on a public address without TLS: set CONNECTOR_TLS_CERT_FILE, or put a proxy that ends TLS before it and set CONNECTOR_PUBLIC_URL to its https address, or listen on loopback", "address", addr.String())
 	}
 }

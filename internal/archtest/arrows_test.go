@@ -50,7 +50,9 @@ var arrows = map[string][]string{
 	"internal/queue":              {"flows", "internal/fault"},
 	"internal/sqlsource":          {"crypto", "internal/fault", "internal/sqlsource/query"},
 	"internal/sqlsource/query":    {},
+	"internal/notify":             {"crypto", "flows", "internal/audit", "internal/fault"},
 	"internal/outside":            {"connections", "crypto", "internal/fault"},
+	"internal/kmsource":           {"internal/fault"},
 	"internal/httpsource":         {"connections", "flows", "crypto", "internal/columns", "internal/fault"},
 	"internal/celonis":            {"connections", "crypto", "internal/columns", "internal/fault"},
 	"internal/httpapi":            {"connections", "flows", "crypto", "internal/access", "internal/audit", "internal/portable", "internal/fault", "internal/form", "internal/httpapi/strictjson", "internal/validate", "openapi"},
@@ -59,7 +61,7 @@ var arrows = map[string][]string{
 	// The parts of a run.
 	"internal/access":    {"crypto", "internal/fault"},
 	"internal/engine":    {"flows", "internal/columns", "internal/fault"},
-	"internal/endpoint":  {"connections", "flows", "internal/celonis", "internal/columns", "internal/engine", "internal/fault", "internal/httpsource", "internal/outside", "internal/spool", "internal/sqlsource"},
+	"internal/endpoint":  {"connections", "flows", "internal/celonis", "internal/columns", "internal/engine", "internal/fault", "internal/httpsource", "internal/kmsource", "internal/outside", "internal/spool", "internal/sqlsource"},
 	"internal/worker":    {"flows", "internal/audit", "internal/engine", "internal/fault"},
 	"internal/portable":  {"connections", "flows", "internal/audit", "internal/fault"},
 	"internal/preview":   {"connections", "flows", "internal/columns", "internal/engine", "internal/fault"},
@@ -68,7 +70,7 @@ var arrows = map[string][]string{
 	// The top joins everything.
 	"internal/app": {
 		"connections", "flows", "crypto", "internal/access", "internal/audit", "internal/celonis", "internal/columns", "internal/config",
-		"internal/egress", "internal/endpoint", "internal/engine", "internal/fault", "internal/httpapi", "internal/outside", "internal/portable", "internal/preview", "internal/queue",
+		"internal/egress", "internal/endpoint", "internal/engine", "internal/fault", "internal/httpapi", "internal/notify", "internal/outside", "internal/portable", "internal/preview", "internal/queue",
 		"internal/scheduler", "internal/spool", "internal/sqlsource", "internal/store", "internal/telemetry", "internal/worker",
 	},
 	"internal/doctor": {

@@ -59,7 +59,7 @@ const (
 
 // Kinds lists every kind.
 func Kinds() []Kind {
-	return []Kind{Connection, OAuthClient, Flow, APIClient, RunOf, RecordError, File}
+	return []Kind{Connection, OAuthClient, Flow, APIClient, Notification, RunOf, RecordError, File}
 }
 
 // The actors that are no API client.

@@ -29,6 +29,8 @@ type call struct {
 	repeatable bool
 	// timeout bounds one try; 0 is the policy's.
 	timeout time.Duration
+	// most makes the answer one that is read while it comes, up to so many bytes; 0 is an answer that is read whole.
+	most int64
 	// out takes the JSON of a success; nil when the body does not matter.
 	out any
 	// progress hears how far the call came, when not nil.
@@ -108,7 +110,7 @@ func (c *Client) send(ctx context.Context, k call) (*reply, error) {
 }
 
 func (c *Client) request(ctx context.Context, k call) (*http.Request, error) {
-	ctx = withTries(ctx, tries{k.repeatable, k.timeout})
+	ctx = withTries(ctx, tries{repeatable: k.repeatable, timeout: k.timeout, most: k.most})
 	if k.progress != nil {
 		ctx = k.progress.trace(ctx)
 	}

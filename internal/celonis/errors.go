@@ -19,6 +19,8 @@ const (
 	areaPush
 	areaSubmit
 	areaIntelligence
+	areaAdmin
+	areaTools
 )
 
 // operation says what a call is for, in the words of an error.
@@ -90,7 +92,7 @@ func codeOf(op operation, status int, a answer) fault.Code {
 		return fault.CelonisRateLimited
 	case status == http.StatusUnauthorized:
 		return fault.CelonisUnauthorized
-	case status == http.StatusForbidden && a.family == familyEmpty && op.area == areaIntelligence:
+	case status == http.StatusForbidden && a.family == familyEmpty && (op.area == areaIntelligence || op.area == areaAdmin):
 		return fault.CelonisAPIDisabled
 	case status == http.StatusForbidden:
 		return fault.CelonisForbidden
@@ -146,6 +148,9 @@ func (c *Client) hint(code fault.Code, op operation, a answer) string {
 	case fault.CelonisForbidden:
 		return c.permissionHint(op.area)
 	case fault.CelonisAPIDisabled:
+		if op.area == areaAdmin {
+			return "ask Celonis or the team's administrator to enable the API for the team"
+		}
 		return "ask Celonis or the team's administrator to enable the Intelligence API for the team"
 	case fault.CelonisAnswer:
 		return domainHint
@@ -203,6 +208,9 @@ func (c *Client) comeAgain(op operation, h http.Header, a answer) time.Time {
 	}
 	if at, known := resumeAtClock(a.words, now); known {
 		return at
+	}
+	if op.area == areaAdmin {
+		return now.Add(adminWait)
 	}
 	if op.area == areaSubmit {
 		const most = 5 * time.Minute

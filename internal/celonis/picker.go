@@ -57,6 +57,11 @@ func (p *Picker) Options(ctx context.Context, t connections.Target, q picker.Que
 		return nil, err
 	}
 	switch q.Kind {
+	case picker.MCPTools:
+		list, err := client.Tools(ctx, q.Asset, false)
+		return options(list, err, func(t Tool) picker.Option {
+			return picker.Option{Value: t.Name, Label: firstOf(string(t.Title), t.Name), Description: string(t.Description)}
+		})
 	case picker.KnowledgeModels, picker.Records, picker.Fields, picker.Filters, picker.KPIs, picker.Triggers:
 		return client.modelOptions(ctx, q)
 	}

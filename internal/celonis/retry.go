@@ -21,6 +21,8 @@ import (
 type tries struct {
 	repeatable bool
 	timeout    time.Duration
+	// most is the bound of an answer that is read while it comes, in bytes; 0 is an answer that is read whole.
+	most int64
 }
 
 type triesKey struct{}
@@ -41,6 +43,9 @@ type retrying struct {
 
 func (t *retrying) RoundTrip(r *http.Request) (*http.Response, error) {
 	info, _ := r.Context().Value(triesKey{}).(tries)
+	if info.most > 0 {
+		return t.next.RoundTrip(r) // whoever reads the answer tries again
+	}
 	if info.timeout == 0 {
 		info.timeout = t.policy.Timeout
 	}

@@ -136,7 +136,7 @@ func (c *Client) scopeHint(a area) string {
 		op = connections.PushRows
 	case areaPools:
 		op = connections.ListPools
-	case areaTeam:
+	case areaTeam, areaAdmin, areaTools:
 		return permissionPlace("the OAuth client", a)
 	}
 	return fmt.Sprintf("a token needs scope and permission: add the scope %s, %s > Define scopes; and %s",

@@ -73,7 +73,11 @@ func (t *bounding) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	res.Body = &boundedBody{body: res.Body, left: maxAnswer}
+	left := int64(maxAnswer)
+	if info, ok := r.Context().Value(triesKey{}).(tries); ok && info.most > 0 {
+		left = info.most
+	}
+	res.Body = &boundedBody{body: res.Body, left: left}
 	return res, nil
 }
 

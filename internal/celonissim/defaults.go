@@ -17,12 +17,12 @@ func DefaultOptions() Options {
 			Name:   "Simulated team",
 			Domain: "sim",
 			Credentials: []Credential{
-				{Name: "app", Kind: AppKey, Key: NewKey(), PushPools: []string{"*"}, ListPools: true, ManagePools: true, Intelligence: true},
-				{Name: "user", Kind: APIKey, Key: NewKey(), PushPools: []string{"*"}, ListPools: true, ManagePools: true, Intelligence: true},
+				{Name: "app", Kind: AppKey, Key: NewKey(), PushPools: []string{"*"}, ListPools: true, ManagePools: true, Intelligence: true, Admin: true},
+				{Name: "user", Kind: APIKey, Key: NewKey(), PushPools: []string{"*"}, ListPools: true, ManagePools: true, Intelligence: true, Admin: true},
 			},
 			OAuthClients: []OAuthClient{{
 				Name: "oauth", ID: uuid.NewString(), Secret: NewClientSecret(), Scopes: PlatformScopes(),
-				Permissions: Credential{PushPools: []string{"*"}, ListPools: true, ManagePools: true, Intelligence: true},
+				Permissions: Credential{PushPools: []string{"*"}, ListPools: true, ManagePools: true, Intelligence: true, Admin: true},
 			}},
 			Pools: []Pool{{
 				ID:            uuid.NewString(),

@@ -33,7 +33,8 @@
 // pools.source, pools.models, pools.model, pools.jobs, intelligence.models,
 // intelligence.model, intelligence.filters, intelligence.records,
 // intelligence.record, intelligence.kpis, intelligence.triggers,
-// intelligence.trigger, oauth.token, oauth.authorize, oauth.discovery, and
+// intelligence.trigger, intelligence.data, intelligence.modelData,
+// odata.service, odata.metadata, odata.rows, oauth.token, oauth.authorize, oauth.discovery, and
 // unknown for a path that the platform has not.
 //
 // # Admin API

@@ -22,6 +22,7 @@ func (s *Server) routeIntelligence(rt *router) {
 	rt.handle("intelligence.record", "GET "+models+"/{km}/records/{record}", read(s.readModel(getRecord)))
 	rt.handle("intelligence.kpis", "GET "+models+"/{km}/kpis", read(s.readModel(s.listKPIs)))
 	rt.handle("intelligence.triggers", "GET "+models+"/{km}/triggers", read(s.readModel(s.listTriggers)))
+	s.routeKnowledgeData(rt)
 	rt.handle("intelligence.trigger", "GET "+models+"/{km}/triggers/{trigger}", read(s.readModel(getTrigger)))
 }
 

@@ -10,14 +10,18 @@ type KnowledgeModel struct {
 	Published string
 	Records   []Record
 	Filters   []Described
-	KPIs      []KPI
-	Triggers  []Trigger
+	// FilterExprs are the expressions of Filters by their ids; a filter without one lets every row through.
+	FilterExprs map[string]string
+	KPIs        []KPI
+	Triggers    []Trigger
 }
 
 // Record is a record of a knowledge model.
 type Record struct {
 	Described
 	Fields []RecordField
+	// Rows are the record's rows; nil is none.
+	Rows *Rows
 }
 
 // RecordField is a field of a record. Type is string, date, integer, boolean,
@@ -25,6 +29,8 @@ type Record struct {
 type RecordField struct {
 	Described
 	Type, Format, Unit string
+	// NotSortable and NotFilterable keep rows from being sorted and filtered by the field.
+	NotSortable, NotFilterable bool
 }
 
 // Described is an object with an id, a name and words about it.
@@ -40,6 +46,8 @@ type KPI struct {
 	Direction string
 	// Target is the value to reach, nil for none.
 	Target *float64
+	// Sum is the field whose values are added up; "" counts rows.
+	Sum string
 }
 
 // Trigger is an event of a knowledge model that can be subscribed to.

@@ -253,6 +253,13 @@ func scopesOf(route string) []string {
 		{"pools.model", []string{"integration.data-models:read"}},
 		{"pools.", []string{pools + ":read", pools}},
 		{"intelligence.", []string{"intelligence.knowledge-models:read", "studio"}},
+		{"admin.audit", []string{"audit.log:read"}},
+		{"admin.logins", []string{"team.login-history:read"}},
+		{"admin.members", []string{"team.user-group-info:read"}},
+		{"admin.permissions", []string{"authorization.permissions:read"}},
+		{"admin.adoption", []string{"platform-adoption.tracking-events:read"}},
+		{"pql.", []string{pools + ":query", pools}},
+		{"mcp.", []string{"mcp-asset.tools:execute"}},
 	} {
 		if strings.HasPrefix(route, rule.prefix) {
 			return rule.scopes

@@ -1,6 +1,7 @@
 package celonissim
 
 import (
+	"cmp"
 	"crypto/tls"
 	"log/slog"
 	"time"
@@ -99,6 +100,9 @@ const (
 	APIDataPush     API = "dataPush"
 	APIIntegration  API = "integration"
 	APIIntelligence API = "intelligence"
+	// APIAdmin are the admin export APIs, APITools the MCP server assets.
+	APIAdmin API = "admin"
+	APITools API = "tools"
 )
 
 // CredentialKind says under which prefix a key is accepted.
@@ -127,6 +131,8 @@ type Credential struct {
 	ManagePools bool `json:"managePools"`
 	// Intelligence allows the Intelligence API.
 	Intelligence bool `json:"intelligence"`
+	// Admin allows the admin export APIs.
+	Admin bool `json:"admin"`
 }
 
 // Pool is a data pool to start with.
@@ -161,6 +167,11 @@ type Limits struct {
 	ChunkBytes int64
 	// PageSize is the Intelligence API's largest page, which depends on the license: 50.
 	PageSize int
+	// KnowledgeRows is how many rows of a filtered and sorted record are shown: 5,000; below 0 is every one.
+	KnowledgeRows int
+	// KnowledgePerDay is 6,000 requests for rows of knowledge models in a UTC day, KnowledgePerSecond and KnowledgeAtOnce
+	// are 20; below 0 is no limit.
+	KnowledgePerDay, KnowledgePerSecond, KnowledgeAtOnce int
 }
 
 // The documented limits of the Data Push API and the Intelligence API.
@@ -185,6 +196,10 @@ func (l Limits) withDefaults() Limits {
 	if l.PageSize == 0 {
 		l.PageSize = DefaultPageSize
 	}
+	l.KnowledgeRows = cmp.Or(l.KnowledgeRows, 5000)
+	l.KnowledgePerDay = cmp.Or(l.KnowledgePerDay, 6000)
+	l.KnowledgePerSecond = cmp.Or(l.KnowledgePerSecond, 20)
+	l.KnowledgeAtOnce = cmp.Or(l.KnowledgeAtOnce, 20)
 	return l
 }
 
@@ -236,6 +251,8 @@ type Answers struct {
 	DeltaKeepsLengths bool
 	// LargePages answers a page size above Limits.PageSize; LargePagesCapped is the default.
 	LargePages LargePages
+	// Knowledge chooses among the answers with rows of knowledge models.
+	Knowledge KnowledgeAnswers
 }
 
 func (a Answers) withDefaults() Answers {

@@ -21,6 +21,8 @@ type Server struct {
 	router  *router
 	faults  *faultSet
 	journal *journal
+	// knowledge has a lock of its own.
+	knowledge knowledgeState
 
 	// mu guards the teams and everything below them. It is never held while
 	// data is received or parsed, or a hook is called.

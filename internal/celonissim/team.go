@@ -17,6 +17,9 @@ type team struct {
 	disabled               []API
 	limiter                *submitLimiter
 	oauth                  oauthState
+	admin                  adminState
+	pql                    pqlState
+	tools                  []Tool
 }
 
 // pool is the state of a data pool.

@@ -50,6 +50,17 @@ type Config struct {
 	OIDCWorkspaceClaim string `env:"CONNECTOR_OIDC_WORKSPACE_CLAIM" desc:"claim that names the workspace, where it is not the same for all"`
 	OIDCWorkspace      string `env:"CONNECTOR_OIDC_WORKSPACE" desc:"workspace of all its tokens; default when no claim names it"`
 
+	RateLimit        Rate `env:"CONNECTOR_RATE_LIMIT" envDefault:"100/400" desc:"requests a second of one API client, and how many at once after a pause; each process counts for itself; 0 is no limit"`
+	RateLimitRecords Rate `env:"CONNECTOR_RATE_LIMIT_RECORDS" envDefault:"50/200" desc:"the same for POST /v1/flows/{id}/records, which has a budget of its own"`
+	RateLimitFiles   Rate `env:"CONNECTOR_RATE_LIMIT_FILES" envDefault:"5/50" desc:"the same for POST /v1/files"`
+	RateLimitAddress Rate `env:"CONNECTOR_RATE_LIMIT_ADDRESS" envDefault:"20/100" desc:"the same for requests without a token from one address"`
+	RateLimitWrong   Rate `env:"CONNECTOR_RATE_LIMIT_WRONG" envDefault:"0.5/20" desc:"refused secrets and tokens a second from one address; a right one is never counted and never refused"`
+	ClientUploads    int  `env:"CONNECTOR_CLIENT_UPLOADS" envDefault:"4" desc:"files that one API client sends at once"`
+	AllUploads       int  `env:"CONNECTOR_ALL_UPLOADS" envDefault:"32" desc:"files that this process takes at once"`
+
+	SMTPURL  crypto.Secret `env:"CONNECTOR_SMTP_URL" desc:"smtp://user:password@host:port, with STARTTLS, or smtps:// ; the server that e-mail goes out by; ?tls=optional allows a session without TLS; empty sends none"`
+	SMTPFrom string        `env:"CONNECTOR_SMTP_FROM" desc:"address that e-mail comes from; needed with CONNECTOR_SMTP_URL"`
+
 	Workers       int           `env:"CONNECTOR_WORKERS" envDefault:"2" desc:"runs done at once by this process"`
 	Lease         time.Duration `env:"CONNECTOR_LEASE" envDefault:"30s" desc:"time after which the run of a worker that does not answer goes to another"`
 	SweepInterval time.Duration `env:"CONNECTOR_SWEEP_INTERVAL" envDefault:"1s" desc:"pause between two sweeps for runs that are due"`
@@ -68,6 +79,8 @@ type Config struct {
 
 	PushesPerHour   int64 `env:"CONNECTOR_PUSHES_PER_HOUR" desc:"push jobs that one Celonis team submits in a UTC clock hour, over all processes; empty takes what Celonis tells of the team, else 250"`
 	PushesPerSecond int64 `env:"CONNECTOR_PUSHES_PER_SECOND" desc:"the same for a second, else 10"`
+
+	IntelligencePerDay int64 `env:"CONNECTOR_INTELLIGENCE_PER_DAY" envDefault:"6000" desc:"requests to the Intelligence API that one Celonis team has in a UTC day, over all processes; it depends on the team's license"`
 
 	LogLevel  string `env:"CONNECTOR_LOG_LEVEL" envDefault:"info" desc:"debug, info, warn or error"`
 	LogFormat string `env:"CONNECTOR_LOG_FORMAT" envDefault:"text" desc:"text or json"`
@@ -112,13 +125,16 @@ func (c *Config) check() error {
 		"CONNECTOR_STOP_TIMEOUT":     c.StopTimeout > 0,
 		"CONNECTOR_MAX_UPLOAD_BYTES": c.MaxUpload > 0,
 		"CONNECTOR_MAX_SOURCE_BYTES": c.MaxSource > 0,
+		"CONNECTOR_CLIENT_UPLOADS":   c.ClientUploads > 0,
+		"CONNECTOR_ALL_UPLOADS":      c.AllUploads >= c.ClientUploads,
 		"CONNECTOR_CHUNK_BYTES":      c.ChunkBytes >= 64<<10 && c.ChunkBytes <= 256<<20,
 		"CONNECTOR_UPLOADS":          c.Uploads > 0 && c.Uploads <= 64,
 		"CONNECTOR_UPLOAD_TIMEOUT":   c.UploadTimeout >= 100*time.Millisecond,
 		"CONNECTOR_PUSH_WAIT":        c.PushWait > 0,
 
-		"CONNECTOR_PUSHES_PER_HOUR":   c.PushesPerHour >= 0,
-		"CONNECTOR_PUSHES_PER_SECOND": c.PushesPerSecond >= 0 && c.PushesPerSecond <= 1000,
+		"CONNECTOR_PUSHES_PER_HOUR":      c.PushesPerHour >= 0,
+		"CONNECTOR_INTELLIGENCE_PER_DAY": c.IntelligencePerDay > 0,
+		"CONNECTOR_PUSHES_PER_SECOND":    c.PushesPerSecond >= 0 && c.PushesPerSecond <= 1000,
 	} {
 		if !ok {
 			return fmt.Errorf("configuration: %s is out of range", name)

@@ -34,6 +34,7 @@ func TestBadSettingsNameTheirVariable(t *testing.T) {
 	for name, value := range map[string]string{
 		"CONNECTOR_WORKERS": "0", "CONNECTOR_LEASE": "10ms", "CONNECTOR_CHUNK_BYTES": "12",
 		"CONNECTOR_UPLOADS": "1000", "CONNECTOR_SWEEP_INTERVAL": "0s", "CONNECTOR_MAX_UPLOAD_BYTES": "-1",
+		"CONNECTOR_CLIENT_UPLOADS": "0", "CONNECTOR_ALL_UPLOADS": "3",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv(name, value)
@@ -66,4 +67,17 @@ func TestTheReadmeHasTheTable(t *testing.T) {
 	fresh, err := config.IntoReadme(string(text))
 	require.NoError(t, err)
 	require.Equal(t, fresh, string(text), "run go generate ./...")
+}
+
+func TestRates(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]config.Rate{"0": {}, "50/200": {PerSecond: 50, Burst: 200}, "0.5/20": {PerSecond: 0.5, Burst: 20}} {
+		var r config.Rate
+		require.NoError(t, r.UnmarshalText([]byte(text)))
+		require.Equal(t, want, r)
+	}
+	for _, text := range []string{"", "5", "fast", "-1/5", "NaN/3", "Inf/3", "5/0", "5/-1", "5/x", "1e9/5", "5/5/5", "0.0000001/1"} {
+		var r config.Rate
+		require.ErrorContains(t, r.UnmarshalText([]byte(text)), "is no rate", text)
+	}
 }

@@ -4,17 +4,13 @@ package doctor
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/celonis-connector/connector/crypto"
-	"github.com/celonis-connector/connector/internal/app"
 	"github.com/celonis-connector/connector/internal/config"
-	"github.com/celonis-connector/connector/internal/egress"
 	"github.com/celonis-connector/connector/internal/fault"
 	"github.com/celonis-connector/connector/internal/queue"
 	"github.com/celonis-connector/connector/internal/spool"
@@ -56,6 +52,7 @@ func Examine(ctx context.Context, cfg config.Config, domain string) []Finding {
 	e.database(ctx, keyring)
 	e.redis(ctx)
 	e.spool()
+	e.listening()
 	e.egress(ctx, domain)
 	return e.findings
 }
@@ -79,16 +76,6 @@ func (e *examination) broken(part string, err error) {
 	e.add(part, Broken, f.Hint, "%s", text)
 }
 
-func (e *examination) keys() *crypto.Keyring {
-	keyring, err := app.Keyring(e.cfg)
-	if err != nil {
-		e.broken("keys", err)
-		return nil
-	}
-	e.add("keys", Good, "", "%d master keys, %q seals", len(keyring.IDs()), keyring.PrimaryID())
-	return keyring
-}
-
 func (e *examination) database(ctx context.Context, keyring *crypto.Keyring) {
 	db, err := store.Open(ctx, store.Config{URL: e.cfg.DatabaseURL.Reveal(), Path: e.cfg.SQLitePath()})
 	if err != nil {
@@ -101,18 +88,10 @@ func (e *examination) database(ctx context.Context, keyring *crypto.Keyring) {
 		return
 	}
 	e.add("database", Good, "", "%s answers, its tables are up to date", db.Dialect())
-	canary, ok, err := db.Canary(ctx)
-	switch {
-	case err != nil:
-		e.broken("database", err)
-	case !ok:
-		e.add("keys", Good, "", "the database is new and takes the keys at the first start")
-	case keyring == nil:
-	case keyring.CheckCanary(canary) != nil:
-		e.add("keys", Broken, "start with the keys that the database was made with", "the master keys do not fit the database")
-	default:
-		e.add("keys", Good, "", "the master keys fit the database")
+	if there, ok, err := db.ServerTime(ctx); err == nil && ok {
+		e.clock("PostgreSQL", there)
 	}
+	e.fit(ctx, db, keyring)
 }
 
 func (e *examination) redis(ctx context.Context) {
@@ -191,42 +170,4 @@ func (e *examination) spool() {
 		return
 	}
 	e.add("spool", Good, "", "%s can be written to", e.cfg.SpoolDir())
-}
-
-func (e *examination) egress(ctx context.Context, domain string) {
-	allowed, err := egress.ParseAllowed(strings.Join(e.cfg.AllowedHosts, ","))
-	if err != nil {
-		e.broken("egress", err)
-		return
-	}
-	e.add("egress", Good, "", "connections may reach *.%s and %d hosts of CONNECTOR_ALLOWED_HOSTS", egress.Domain, len(allowed))
-	if domain == "" {
-		return
-	}
-	way := egress.New(egress.Policy{Allowed: allowed})
-	defer way.CloseIdle()
-	origin, err := way.Origin(domain)
-	if err != nil {
-		e.broken("egress", err)
-		return
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, origin.String()+"/api/cloud/team", nil)
-	if err != nil {
-		e.broken("egress", err)
-		return
-	}
-	res, err := way.Client(15 * time.Second).Do(req)
-	if err != nil {
-		var f *fault.Error
-		if errors.As(err, &f) {
-			err = f
-		}
-		e.broken("egress", err)
-		return
-	}
-	defer res.Body.Close()
-	e.add("egress", Good, "", "%s answers", domain)
-	if there, err := http.ParseTime(res.Header.Get("Date")); err == nil {
-		e.clock(domain, there)
-	}
 }

@@ -44,6 +44,21 @@ type Capture struct {
 	mu        sync.Mutex
 	parts     []*Part
 	watermark string
+	types     map[string]columns.Type
+}
+
+// SetTypes says of which types the source declares its fields.
+func (c *Capture) SetTypes(types map[string]columns.Type) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.types = types
+}
+
+// Types are what SetTypes said.
+func (c *Capture) Types() map[string]columns.Type {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.types
 }
 
 // Part is a file of a capture, for one goroutine. The records of a capture are
@@ -204,7 +219,7 @@ func (s *captured) Open(ctx context.Context, want []string) (*engine.Stream, err
 		return nil, err
 	}
 	return &engine.Stream{
-		Reader: r, Typed: true, InputSize: s.capture.bytes.Load(), Identity: s.identity, Watermark: s.watermark(),
+		Reader: r, Typed: true, InputSize: s.capture.bytes.Load(), Identity: s.identity, Watermark: s.watermark(), Types: s.capture.Types(),
 	}, nil
 }
 

@@ -55,7 +55,9 @@ type Deps struct {
 	// Connections and Governor keep push submissions within their team's budget.
 	Connections Connections
 	Governor    Governor
-	Transport   http.RoundTripper
+	// Quota keeps requests to the Intelligence API within theirs.
+	Quota     Quota
+	Transport http.RoundTripper
 	// Limits keeps the limits that connections set; it may be nil.
 	Limits *celonis.SharedLimits
 	// Tokens are the process's access tokens; nil gives each run its own.
@@ -116,10 +118,15 @@ func (b *Builder) sources() map[flows.ExportType]sourceMaker {
 			}
 			return fileSource{export: f.Export, spool: b.Spool}, nil
 		},
-		flows.ExportHTTP: b.api,
-		flows.ExportSQL:  b.database,
+		flows.ExportHTTP:    b.api,
+		flows.ExportSQL:     b.database,
 		flows.ExportRecords: b.posted,
 		flows.ExportWebhook: b.posted,
+
+		flows.ExportAuditLog: b.adminSource, flows.ExportLoginHistory: b.adminSource, flows.ExportMembers: b.adminSource,
+		flows.ExportPermissions: b.adminSource, flows.ExportAdoption: b.adminSource,
+		flows.ExportKnowledgeModel: b.knowledge, flows.ExportOData: b.knowledge,
+		flows.ExportPQL: b.query, flows.ExportMCPTool: b.tool,
 	}
 }
 

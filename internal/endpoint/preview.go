@@ -40,6 +40,9 @@ func (b *Builder) Sample(f *flows.Flow, r *flows.Run, look flows.Look) (engine.S
 		files := b.fetchedFiles(f, r)
 		files.look = &look
 		return &seenFiles{fetchedFiles: files}, nil
+	case flows.ExportKnowledgeModel, flows.ExportOData:
+		fetcher := &knowledgeFetcher{Builder: b, workspace: f.Workspace, export: f.Export, window: r.Options.Window, limit: int64(look.Limit), looked: look.Asked}
+		return b.sampled(fetcher, r, look), nil
 	case flows.ExportHTTP:
 		fetcher := &apiFetcher{Builder: b, workspace: f.Workspace, export: f.Export, window: r.Options.Window, start: b.Now()}
 		fetcher.looked = func(e httpsource.Exchange) { look.Asked(exchangeOf(e)) }
@@ -53,8 +56,42 @@ func (b *Builder) Sample(f *flows.Flow, r *flows.Run, look flows.Look) (engine.S
 		fetcher.export.PartitionBy, fetcher.export.Partitions = "", 0
 		return b.sampled(&seenSQL{sqlFetcher: fetcher, look: look}, r, look), nil
 	}
-	return nil, fault.New(fault.FlowPreviewRecords, "nothing can be fetched for an export of type %q, and no posted records are stored", f.Export.Type).
-		WithHint("give records in the preview's body")
+	if f.Export.Type == flows.ExportMCPTool {
+		fetcher := b.toolFetcher(f, r)
+		fetcher.looked = func(e httpsource.Exchange) { look.Asked(exchangeOf(e)) }
+		return b.sampled(fetcher, r, look), nil
+	}
+	if slices.Contains(flows.AdminExports(), f.Export.Type) {
+		return b.sampled(b.adminFetcher(f, r), r, look), nil
+	}
+	if flows.TakesPosts(f.Export.Type) {
+		return nil, fault.New(fault.FlowPreviewRecords, "nothing can be fetched for an export of type %q, and no posted records are stored", f.Export.Type).
+			WithHint("give records in the preview's body")
+	}
+	source, err := b.Source(f, r)
+	if c, ok := source.(*captured); ok && err == nil {
+		c.limit = int64(look.Limit)
+		c.fetcher = &seenFetch{Fetcher: c.fetcher, kind: string(f.Export.Type), look: look, now: b.Now}
+	}
+	return source, err
+}
+
+// seenFetch tells how much was fetched of a source that shows no requests.
+type seenFetch struct {
+	Fetcher
+	kind string
+	look flows.Look
+	now  func() time.Time
+}
+
+var _ Fetcher = (*seenFetch)(nil)
+
+// Fetch implements Fetcher.
+func (s *seenFetch) Fetch(ctx context.Context, out *Capture) error {
+	began := s.now()
+	err := s.Fetcher.Fetch(ctx, out)
+	s.look.Asked(flows.Exchange{Kind: s.kind, Records: int(out.Records()), Bytes: out.bytes.Load(), Millis: s.now().Sub(began).Milliseconds()})
+	return err
 }
 
 func (b *Builder) sampled(f Fetcher, r *flows.Run, look flows.Look) *captured {

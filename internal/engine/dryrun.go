@@ -25,7 +25,6 @@ var (
 	_ Sink       = drySink{}
 	_ Fitter     = drySink{}
 	_ Distincter = drySink{}
-	_ Declarer   = drySink{}
 )
 
 // Dry gives a sink that takes what s would, and sends nothing. What is visible
@@ -46,14 +45,6 @@ func (d drySink) Distinct() (keys []string, order string) {
 		return s.Distinct()
 	}
 	return nil, ""
-}
-
-// Declare implements Declarer.
-func (d drySink) Declare(ctx context.Context, schema columns.Schema) (flows.DeclaredTable, error) {
-	if s, ok := d.Sink.(Declarer); ok {
-		return s.Declare(ctx, schema)
-	}
-	return flows.DeclaredTable{}, fault.New(fault.Internal, "the destination declares no table")
 }
 
 // Resume implements Sink: an attempt that died goes on where it was.
@@ -83,11 +74,16 @@ func foresee(ctx context.Context, job *Job, schema columns.Schema, c *flows.Chec
 	if !ok {
 		return nil
 	}
-	table, err := d.Declare(ctx, schema)
-	if err != nil && (fault.RetryOf(err) != fault.Never || table.Table == "") {
+	c.Forecast = &flows.Forecast{}
+	declarer, ok := d.Sink.(Declarer)
+	if !ok {
+		return nil
+	}
+	table, err := declarer.Declare(ctx, schema)
+	if err != nil && fault.RetryOf(err) != fault.Never {
 		return err
 	}
-	c.Forecast = &flows.Forecast{Table: &table}
+	c.Forecast.Table = &table
 	if table.Mode == flows.Replace {
 		return nil
 	}

@@ -36,6 +36,8 @@ type Stream struct {
 	NamesComplete bool
 	// Typed says that the kinds of cells tell their types (JSON), so that a text which looks like a number is still a text.
 	Typed bool
+	// Types are those of fields that the source declares, by name; they go before what a sample tells.
+	Types map[string]columns.Type
 	// DecimalComma says that texts may be numbers with a decimal comma.
 	DecimalComma bool
 	// InputSize is what Reader.InputBytes will be at the end, 0 when unknown.

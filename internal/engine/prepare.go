@@ -121,6 +121,7 @@ func complete(ctx context.Context, stream *Stream, job *Job) ([]flows.Rule, erro
 		return mapping.Lengths(job.Rules, sample), nil
 	}
 	rules, err := mapping.Infer(stream.Names(), sample, stream.inferOptions())
+	rules = stream.declared(rules, sample)
 	if err == nil && len(rules) == 0 && len(sample) > 0 {
 		err = noFields(sample)
 	}
@@ -134,6 +135,24 @@ func noFields(sample []*columns.Raw) error {
 	}
 	return fault.New(fault.SourceFormat, "the source's records have no fields").
 		WithHint("nothing was pushed and the table is as it was; look at how the source was made")
+}
+
+// declared gives inferred rules the types that the source declares. A text that looks like a number stays a text, and a
+// field without a value in the sample is of its type all the same; values that are of no such type decide against it.
+func (s *Stream) declared(rules []flows.Rule, sample []*columns.Raw) []flows.Rule {
+	if len(s.Types) == 0 {
+		return rules
+	}
+	for i := range rules {
+		rule := &rules[i]
+		t, ok := s.Types[rule.To]
+		inferred, _ := columns.ParseType(rule.Type)
+		wider := inferred == columns.String || inferred == columns.Integer && t == columns.Float || inferred == columns.Date && t == columns.DateTime
+		if ok && t != inferred && (t == columns.String || wider) {
+			rule.Type, rule.Format, rule.Length = t.String(), "", 0
+		}
+	}
+	return mapping.Lengths(rules, sample)
 }
 
 func (s *Stream) inferOptions() mapping.InferOptions {

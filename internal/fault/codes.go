@@ -78,6 +78,7 @@ const (
 
 	TeamNotFound       Code = "team.not_found"
 	FlowNotFound       Code = "flow.not_found"
+	TemplateNotFound   Code = "flow_template.not_found"
 	FlowNameTaken      Code = "flow.name_taken"
 	FlowDisabled       Code = "flow.disabled"
 	FlowInvalid        Code = "flow.invalid"
@@ -146,6 +147,10 @@ const (
 	SourceTooManyPages Code = "source.too_many_pages"
 	SourceNextURL      Code = "source.next_url_refused"
 	SourceItemsPath    Code = "source.items_not_found"
+	SourceRowLimit     Code = "source.row_limit"
+	SourceField        Code = "source.field_unknown"
+	SourceKey          Code = "source.key_not_unique"
+	SourceBudget       Code = "source.budget_short"
 	MappingField       Code = "mapping.field_not_found"
 	MappingColumns     Code = "mapping.columns_collide"
 	MappingRule        Code = "mapping.rule_invalid"
@@ -302,6 +307,7 @@ var table = map[Code]Description{
 
 	TeamNotFound:       {http.StatusNotFound, "No such team", Never},
 	FlowNotFound:       {http.StatusNotFound, "No such flow", Never},
+	TemplateNotFound:   {http.StatusNotFound, "No such flow template", Never},
 	FlowNameTaken:      {http.StatusConflict, "The flow name is taken", Never},
 	FlowDisabled:       {http.StatusConflict, "The flow is disabled", Never},
 	FlowInvalid:        {http.StatusUnprocessableEntity, "The flow is not valid", Never},
@@ -358,6 +364,10 @@ var table = map[Code]Description{
 	SourceTooManyPages: {http.StatusUnprocessableEntity, "The source has more pages than allowed", Never},
 	SourceNextURL:      {http.StatusBadGateway, "The source's next page lies elsewhere", Never},
 	SourceItemsPath:    {http.StatusUnprocessableEntity, "The records are not where the export says", Never},
+	SourceRowLimit:     {http.StatusUnprocessableEntity, "More rows than the source shows", Never},
+	SourceField:        {http.StatusUnprocessableEntity, "The source does not know a field", Never},
+	SourceKey:          {http.StatusUnprocessableEntity, "The keys do not tell the source's rows apart", Never},
+	SourceBudget:       {http.StatusUnprocessableEntity, "More requests than the team has in a day", Never},
 	SourceWatermark:    {http.StatusUnprocessableEntity, "The watermark cannot be found", Never},
 	SourceBehind:       {http.StatusConflict, "The flow ahead has not run yet", Never},
 	FlowRanOnce:        {http.StatusConflict, "The flow has run once", Never},

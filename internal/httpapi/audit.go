@@ -129,11 +129,11 @@ func (a *api) exportAuditEvents(r *call) (reply, error) {
 		return reply{}, err
 	}
 	return reply{status: http.StatusOK, media: mediaNDJSON, stream: func(w http.ResponseWriter) error {
-		return a.writeEvents(r, w, q, first)
+		return a.writeAudit(r, w, q, first)
 	}}, nil
 }
 
-func (a *api) writeEvents(r *call, w http.ResponseWriter, q audit.Query, page []audit.Event) (err error) {
+func (a *api) writeAudit(r *call, w http.ResponseWriter, q audit.Query, page []audit.Event) (err error) {
 	control := http.NewResponseController(w)
 	for len(page) > 0 {
 		// Writers that know no deadline, as those of tests, have none to move.
@@ -161,7 +161,7 @@ func (a *api) writeEvents(r *call, w http.ResponseWriter, q audit.Query, page []
 // loggedIn puts on record that an API client used its secret, and lets what
 // follows be put down to it.
 func (a *api) loggedIn(c *gin.Context, l access.Login) error {
-	ctx := audit.As(c.Request.Context(), audit.Actor{ID: l.ID, RequestID: exchangeOf(c).requestID, From: c.ClientIP()})
+	ctx := audit.As(c.Request.Context(), audit.Actor{ID: l.ID, RequestID: exchangeOf(c).requestID, From: exchangeOf(c).address})
 	c.Request = c.Request.WithContext(ctx)
 	return a.Uses.Used(audit.For(ctx, audit.ForToken), audit.Event{Workspace: l.Workspace, Kind: audit.APIClient, ObjectID: l.ID, Name: l.Name})
 }

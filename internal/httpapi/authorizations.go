@@ -63,7 +63,7 @@ type callbackText struct{ Title, Text, Hint string }
 // token: the state proves that the browser was sent by us.
 func (a *api) finishAuthorization(c *gin.Context) {
 	q := c.Request.URL.Query()
-	ctx := audit.As(c.Request.Context(), audit.Actor{ID: audit.System, RequestID: exchangeOf(c).requestID, From: c.ClientIP()})
+	ctx := audit.As(c.Request.Context(), audit.Actor{ID: audit.System, RequestID: exchangeOf(c).requestID, From: exchangeOf(c).address})
 	made, err := a.Authorizations.Finish(ctx, connections.Return{
 		State: crypto.NewSecret(q.Get("state")), Code: crypto.NewSecret(q.Get("code")),
 		Error: shorten(q.Get("error")), Description: shorten(q.Get("error_description")),

@@ -45,7 +45,7 @@ func (a *api) authorize(r *call) error {
 	}
 	r.who = who
 	exchangeOf(r.Context).clientID = who.ClientID
-	r.Request = r.Request.WithContext(audit.As(r.ctx(), audit.Actor{ID: who.ClientID, RequestID: exchangeOf(r.Context).requestID, From: r.ClientIP()}))
+	r.Request = r.Request.WithContext(audit.As(r.ctx(), audit.Actor{ID: who.ClientID, RequestID: exchangeOf(r.Context).requestID, From: exchangeOf(r.Context).address}))
 	for _, scope := range r.route.Scopes() {
 		if !who.Has(scope) {
 			return scopeError{fault.New(fault.AccessForbidden, "the token does not carry the scope %q", scope).

@@ -17,6 +17,19 @@ type budgetView struct {
 	ResetsAt    time.Time    `json:"resetsAt"`
 	WaitingRuns int64        `json:"waitingRuns"`
 	Forecast    forecastView `json:"forecast"`
+	// Intelligence is absent where nobody counts requests.
+	Intelligence *requestsView `json:"intelligence,omitempty"`
+}
+
+type requestsView struct {
+	PerDay    int64     `json:"perDay"`
+	PerSecond int64     `json:"perSecond"`
+	AtOnce    int64     `json:"atOnce"`
+	Used      int64     `json:"used"`
+	Left      int64     `json:"left"`
+	Expected  int64     `json:"expected"`
+	Runs      int64     `json:"runs"`
+	ResetsAt  time.Time `json:"resetsAt"`
 }
 
 type forecastView struct {
@@ -36,6 +49,9 @@ func viewBudget(r *budget.Report) budgetView {
 	}
 	if v.PerHour != nil {
 		v.Left = &r.Left
+	}
+	if q := r.Intelligence; q != nil {
+		v.Intelligence = &requestsView{q.Limits.PerDay, q.Limits.PerSecond, q.Limits.AtOnce, q.Used, q.Left, q.Expected, q.Runs, moment(q.ResetsAt)}
 	}
 	for i, o := range r.Next {
 		v.Forecast.NextHours[i] = outlookView{moment(o.Hour), o.Expected, o.Fits}

@@ -30,7 +30,9 @@ type call struct {
 type reply struct {
 	status int
 	// body is written as JSON; nil writes none.
-	body     any
+	body any
+	// raw is the body where it is JSON already.
+	raw      []byte
 	location string
 	// revision becomes the ETag; 0 gives none.
 	revision int64

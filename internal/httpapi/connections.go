@@ -141,7 +141,8 @@ func (a *api) getConnection(r *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	return reply{status: http.StatusOK, body: viewConnection(c), revision: c.Revision}, nil
+	text, err := a.views.connection(c)
+	return reply{status: http.StatusOK, raw: text, revision: c.Revision}, err
 }
 
 func (a *api) updateConnection(r *call) (reply, error) {

@@ -89,7 +89,7 @@ func TestEveryScopeOpensARoute(t *testing.T) {
 
 // concrete fills the parameters of a path.
 func concrete(path, id string) string {
-	return strings.NewReplacer("{id}", id, "{secretId}", unknownID, "{domain}", "acme.eu-1.celonis.cloud", "{asset}", "swagger-ui.css", "/v1/forms/{kind}", "/v1/forms/connection", "{kind}", "pools").Replace(path)
+	return strings.NewReplacer("{id}", id, "{secretId}", unknownID, "{token}", hookToken, "{domain}", "acme.eu-1.celonis.cloud", "{asset}", "swagger-ui.css", "/v1/forms/{kind}", "/v1/forms/connection", "{kind}", "pools").Replace(path)
 }
 
 func TestEveryRouteWantsAToken(t *testing.T) {
@@ -161,7 +161,7 @@ func TestUnknownIDsAreNotFound(t *testing.T) {
 			res := s.ask(route.Method+" "+concrete(route.Path, id), body)
 			require.Equal(t, http.StatusNotFound, res.status, "%s %s: %s", route.Method, route.Path, res.body)
 			p := res.problem(t)
-			require.Regexp(t, `^(connection\.|oauth_client\.|flow\.|run\.|error\.|file\.|access\.client_)not_found$`, p.Code)
+			require.Regexp(t, `^(connection\.|notification\.|oauth_client\.|flow\.|flow_template\.|run\.|error\.|file\.|access\.client_)not_found$`, p.Code)
 			require.Empty(t, p.Errors)
 		}
 	}

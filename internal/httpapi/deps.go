@@ -53,7 +53,8 @@ type Flows interface {
 type Runs interface {
 	StartRunWith(ctx context.Context, workspace, flowID string, ask flows.RunRequest) (*flows.Run, error)
 	Run(ctx context.Context, workspace, id string) (*flows.Run, error)
-	ListRuns(ctx context.Context, workspace, flowID string, page flows.Page) ([]flows.Run, error)
+	RunHistory(ctx context.Context, q flows.RunQuery) ([]flows.Run, error)
+	RunProgress(ctx context.Context, r *flows.Run) *flows.Progress
 	CancelRun(ctx context.Context, workspace, id string) (*flows.Run, error)
 }
 
@@ -144,7 +145,7 @@ type Observer interface {
 	ObserveRequest(method, route string, status int, took time.Duration)
 }
 
-// Deps are what the API stands on. Observer, Now and MaxFileBytes may be left
+// Deps are what the API stands on. Observer, Now, Heartbeat and MaxFileBytes may be left
 // out; without Metrics there is no /metrics.
 type Deps struct {
 	Connections     Connections
@@ -156,6 +157,9 @@ type Deps struct {
 	ScopeAdvisor    ScopeAdvisor
 	Flows           Flows
 	Runs            Runs
+	Watches         Watches
+	Statistics      Statistics
+	Notifications   Notifications
 	Watermarks      Watermarks
 	Previews        Previews
 	Records         Records
@@ -179,6 +183,8 @@ type Deps struct {
 	Limits Limits
 	// Uses put what happens often on record; nil records nothing.
 	Uses *audit.Uses
+	// Heartbeat is after how long a silent stream of events shows that it is alive; DefaultHeartbeat when 0.
+	Heartbeat time.Duration
 	// MaxFileBytes bounds an uploaded file; DefaultMaxFileBytes when 0.
 	MaxFileBytes int64
 	// PublicURL is where callers reach the service, without a slash at its end; "" is where each request came to.

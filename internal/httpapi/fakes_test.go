@@ -148,13 +148,17 @@ type fakeFlows struct {
 	runs       func(flows.Page) ([]flows.Run, error)
 	cancel     func() (*flows.Run, error)
 	post       func(ndjson []byte, records int64) (*flows.Receipt, error)
+	postOnce   func(flows.Post) (*flows.Receipt, error)
 	errors     func(flows.ErrorQuery) ([]flows.RecordError, error)
 	// errorsAsked and retryVersion are what was retried or resolved.
 	errorsAsked  []flows.ErrorQuery
 	retryVersion flows.FlowVersion
 	upload       func(name string, r io.Reader) (*flows.File, error)
 	// prospect is what lies ahead of the flow.
-	prospect    flows.Prospect
+	prospect flows.Prospect
+	// asked is the last query of runs, progress what is known of every run.
+	asked       flows.RunQuery
+	progress    *flows.Progress
 	prospectErr error
 }
 
@@ -221,12 +225,18 @@ func (f *fakeFlows) Run(_ context.Context, _, id string) (*flows.Run, error) {
 	return aRun(), none(fault.RunNotFound, id, runID)
 }
 
-func (f *fakeFlows) ListRuns(_ context.Context, _, id string, p flows.Page) ([]flows.Run, error) {
+func (f *fakeFlows) RunHistory(_ context.Context, q flows.RunQuery) ([]flows.Run, error) {
+	f.asked = q
 	if f.runs != nil {
-		return f.runs(p)
+		return f.runs(q.Page)
 	}
-	return []flows.Run{*aRun()}, none(fault.FlowNotFound, id, flowID)
+	if q.FlowID == "" {
+		q.FlowID = flowID
+	}
+	return []flows.Run{*aRun()}, none(fault.FlowNotFound, q.FlowID, flowID)
 }
+
+func (f *fakeFlows) RunProgress(context.Context, *flows.Run) *flows.Progress { return f.progress }
 
 func (f *fakeFlows) CancelRun(_ context.Context, _, id string) (*flows.Run, error) {
 	if f.cancel != nil {
@@ -236,6 +246,9 @@ func (f *fakeFlows) CancelRun(_ context.Context, _, id string) (*flows.Run, erro
 }
 
 func (f *fakeFlows) PostRecords(_ context.Context, _, id string, p flows.Post) (*flows.Receipt, error) {
+	if f.postOnce != nil {
+		return f.postOnce(p)
+	}
 	if f.post != nil {
 		return f.post(p.NDJSON, p.Records)
 	}
@@ -311,6 +324,8 @@ type fakeIdempotency struct {
 	keys   map[string]httpapi.IdempotencyKey
 	answer map[string]httpapi.IdempotentResponse
 	fail   error
+	// loseAnswers keeps no answer, as a process that dies before it does.
+	loseAnswers bool
 }
 
 func newIdempotency() *fakeIdempotency {
@@ -338,6 +353,9 @@ func (f *fakeIdempotency) BeginIdempotent(_ context.Context, k httpapi.Idempoten
 func (f *fakeIdempotency) FinishIdempotent(ctx context.Context, k httpapi.IdempotencyKey, a httpapi.IdempotentResponse) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.loseAnswers {
+		return ctx.Err()
+	}
 	f.answer[k.Workspace+"/"+k.Client+"/"+k.Key] = a
 	return ctx.Err()
 }

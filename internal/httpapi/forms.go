@@ -19,11 +19,12 @@ type Forms map[string]json.RawMessage
 func NewForms(domains *connections.DomainPolicy) (Forms, error) {
 	all := Forms{}
 	for kind, spec := range map[string]form.Spec{
-		"connection":  connections.Form(domains),
-		"oauthClient": connections.OAuthClientForm(domains),
-		"flow":        flows.Form(),
-		"export":      flows.ExportForm(),
-		"import":      flows.ImportForm(),
+		"connection":   connections.Form(domains),
+		"oauthClient":  connections.OAuthClientForm(domains),
+		"flow":         flows.Form(),
+		"export":       flows.ExportForm(),
+		"import":       flows.ImportForm(),
+		"notification": flows.NotificationForm(),
 	} {
 		doc := spec.Document()
 		doc["$id"] = "urn:celonis-connector:form:" + kind

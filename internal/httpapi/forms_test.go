@@ -29,5 +29,5 @@ func TestForms(t *testing.T) {
 		require.Equal(t, "urn:celonis-connector:form:"+kind, res.json(t)["$id"])
 	}
 	p := s.ask("GET /v1/forms/nope", "").requireProblem(t, http.StatusNotFound, "request.route_not_found")
-	require.Contains(t, p.Hint, "connection, export, flow, import, oauthClient")
+	require.Contains(t, p.Hint, "connection, export, flow, import, notification, oauthClient")
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 	"github.com/stretchr/testify/require"
 
+	"github.com/celonis-connector/connector/flows"
 	"github.com/celonis-connector/connector/internal/access"
 	"github.com/celonis-connector/connector/internal/httpapi"
 	"github.com/celonis-connector/connector/openapi"
@@ -48,7 +49,7 @@ var contractRouter = sync.OnceValue(func() routers.Router {
 var succeeded sync.Map
 
 func TestMain(m *testing.M) {
-	for _, media := range []string{"application/x-ndjson", "application/ndjson", "text/html", "*/*"} {
+	for _, media := range []string{"text/event-stream", "application/x-ndjson", "application/ndjson", "text/html", "*/*"} {
 		openapi3filter.RegisterBodyDecoder(media, openapi3filter.PlainBodyDecoder)
 	}
 	code := m.Run()
@@ -73,6 +74,8 @@ type server struct {
 	options        *fakeOptions
 	flows          *fakeFlows
 	access         *fakeAccess
+	watches        *flows.Watches
+	notifications  *fakeNotifications
 	clients        *access.Service
 	audit          *fakeAudit
 	config         *fakeConfig
@@ -87,9 +90,10 @@ func setup(t *testing.T, change ...func(*httpapi.Deps)) *server {
 		t: t, connections: &fakeConnections{}, oauthClients: &fakeOAuthClients{}, authorizations: &fakeAuthorizations{}, options: &fakeOptions{}, flows: &fakeFlows{}, access: &fakeAccess{}, audit: &fakeAudit{}, config: &fakeConfig{},
 		idempotency: newIdempotency(), clients: testClients(t), observed: &observer{}, log: &logBuffer{},
 	}
+	s.watches, s.notifications = newWatches(t, s.flows), &fakeNotifications{}
 	deps := httpapi.Deps{
 		Connections: s.connections, ConnectionTests: s.connections, OAuthClients: s.oauthClients, Authorizations: s.authorizations, Options: s.options, Forms: testForms(t), ScopeAdvisor: s.connections,
-		Flows: s.flows, Runs: s.flows, Watermarks: s.flows, Previews: fakePreviews{}, Records: s.flows, Errors: s.flows, Files: s.flows, Budgets: fakeBudgets{},
+		Flows: s.flows, Runs: s.flows, Watches: s.watches, Statistics: fakeStatistics{}, Notifications: s.notifications, Watermarks: s.flows, Previews: fakePreviews{}, Records: s.flows, Webhooks: &fakeHooks{}, Errors: s.flows, Files: s.flows, Budgets: fakeBudgets{},
 		Access: s.access, TokenServer: s.clients, Clients: s.clients, ClientSecrets: s.clients, Audit: s.audit, Config: s.config, Idempotency: s.idempotency, Health: fakeHealth{{Name: "database", OK: true}},
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")

@@ -28,6 +28,7 @@ func TestRepeatsAreAnsweredOnce(t *testing.T) {
 		"/v1/files":                   {upload, media},
 		"/v1/flows/{id}/errors/retry": {`{"all":true}`, "application/json"},
 		"/v1/errors/{id}/retry":       {`{"flow":"current"}`, "application/json"},
+		"/v1/notifications":           {notificationBody, "application/json"},
 	}
 	for _, route := range httpapi.Routes() {
 		if !route.Idempotent {

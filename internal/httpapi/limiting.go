@@ -96,7 +96,7 @@ func (a *api) plainly(route Route) gin.HandlerFunc {
 	}
 	return func(c *gin.Context) {
 		if a.limits.perAddress != nil {
-			if err := a.charge(c, a.limits.perAddress, addressKey(c.ClientIP())); err != nil {
+			if err := a.charge(c, a.limits.perAddress, addressKey(exchangeOf(c).address)); err != nil {
 				a.fail(c, err)
 				return
 			}
@@ -113,7 +113,7 @@ func (a *api) refused(c *gin.Context, who string, err error) error {
 		return err
 	}
 	const longestID = 64
-	key := addressKey(c.ClientIP()) + " " + who[:min(len(who), longestID)]
+	key := addressKey(exchangeOf(c).address) + " " + who[:min(len(who), longestID)]
 	if v := a.limits.wrong.take(key, a.Now()); !v.ok {
 		return fault.New(fault.RequestRateLimited, "too many refused logins came from this address").WithResumeAt(a.Now().Add(v.retry)).
 			WithHint("check the client's id and secret; a right one is accepted at any time")

@@ -40,14 +40,6 @@ type Limits struct {
 // DefaultPace lets a body take its time, but not for ever.
 func DefaultPace() Pace { return Pace{PerSecond: 1 << 10, Grace: 30 * time.Second, Idle: time.Minute} }
 
-// DefaultLimits are generous for programs and narrow for floods.
-func DefaultLimits() Limits {
-	return Limits{
-		PerClient: Rate{100, 400}, Records: Rate{50, 200}, Files: Rate{5, 50}, PerAddress: Rate{20, 100}, WrongSecrets: Rate{0.5, 20},
-		ClientUploads: 4, AllUploads: 32, Pace: DefaultPace(),
-	}
-}
-
 const (
 	// limiterShards let requests of different callers pass at once.
 	limiterShards = 32

@@ -16,28 +16,34 @@ import (
 
 const (
 	requestIDHeader = "X-Request-Id"
-	exchangeKey     = "httpapi.exchange"
 	maxRequestID    = 64
 )
 
-// exchange is what is logged of a request once it is answered.
+// exchange is what is logged of a request once it is answered. It stands in
+// the place of the request's writer, where it costs no look-up.
 type exchange struct {
+	gin.ResponseWriter
 	requestID string
-	clientID  string
-	fault     *fault.Error
+	// address is the caller's, by the rules for trusted proxies.
+	address  string
+	clientID string
+	fault    *fault.Error
 	// err is the fault as it came, with everything that wraps it.
 	err   error
 	stack []byte
 }
 
-func exchangeOf(c *gin.Context) *exchange { return c.MustGet(exchangeKey).(*exchange) }
+func exchangeOf(c *gin.Context) *exchange { return c.Writer.(*exchange) }
+
+// Unwrap lets a http.ResponseController reach the connection.
+func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
 
 // observe names the request, and logs and counts it once it is answered. It is
 // the only place that logs a fault, with its cause.
 func (a *api) observe(c *gin.Context) {
 	started := a.Now()
-	x := &exchange{requestID: requestID(c.GetHeader(requestIDHeader))}
-	c.Set(exchangeKey, x)
+	x := &exchange{ResponseWriter: c.Writer, requestID: requestID(c.GetHeader(requestIDHeader)), address: c.ClientIP()}
+	c.Writer = x
 	c.Header(requestIDHeader, x.requestID)
 	defer func() {
 		took := a.Now().Sub(started)
@@ -84,7 +90,7 @@ func (a *api) logRequest(c *gin.Context, x *exchange, took time.Duration) {
 	attrs := append(make([]slog.Attr, 0, most),
 		slog.String("requestId", x.requestID), slog.String("method", methodLabel(c.Request.Method)),
 		slog.String("path", shorten(shownPath(c.Request.URL.Path))), slog.Int("status", c.Writer.Status()),
-		slog.Int("bytes", max(c.Writer.Size(), 0)), slog.Duration("took", took), slog.String("remote", c.ClientIP()))
+		slog.Int("bytes", max(c.Writer.Size(), 0)), slog.Duration("took", took), slog.String("remote", x.address))
 	if x.clientID != "" {
 		attrs = append(attrs, slog.String("client", x.clientID))
 	}

@@ -47,7 +47,7 @@ type inlineFault struct {
 
 // optionQuery names the query parameters of pickers.
 func optionQuery() []string {
-	return []string{"q", "limit", "cursor", "fresh", "pool", "table", "schema", "knowledgeModel", "record"}
+	return []string{"q", "limit", "cursor", "fresh", "pool", "table", "schema", "knowledgeModel", "record", "asset"}
 }
 
 func (a *api) listOptions(r *call) (reply, error) {
@@ -67,7 +67,7 @@ func (a *api) listOptions(r *call) (reply, error) {
 		Workspace: r.who.Workspace, Connection: id,
 		Query: picker.Query{
 			Kind: picker.Kind(r.Param("kind")), Pool: r.query.Get("pool"), Table: r.query.Get("table"), Schema: r.query.Get("schema"),
-			KnowledgeModel: r.query.Get("knowledgeModel"), Record: r.query.Get("record"),
+			KnowledgeModel: r.query.Get("knowledgeModel"), Record: r.query.Get("record"), Asset: r.query.Get("asset"),
 		},
 		Search: r.query.Get("q"), Limit: limit, Cursor: r.query.Get("cursor"), Fresh: fresh,
 	})

@@ -67,12 +67,12 @@ func TestPreviewsThatAreRefused(t *testing.T) {
 		"an unknown member":  {saved, `{"count":1}`, "request.unknown_field", "/count"},
 		"a path of the machine": {draft, strings.Replace(`{`+draftFlow+`}`, `"type":"records"`, `"type":"file","path":"/etc/passwd","format":"csv"`, 1),
 			"request.field_invalid", "/flow/export/path"},
-		"an unknown member of the flow": {draft, `{` + strings.Replace(draftFlow, `"name"`, `"nome"`, 1) + `}`, "request.unknown_field", "/flow/nome"},
+		"an unknown member of the flow": {draft, `{` + strings.Replace(draftFlow, `"name"`, `"nome":1,"name"`, 1) + `}`, "request.unknown_field", "/flow/nome"},
 		"what the service refuses":      {draft, `{` + strings.Replace(draftFlow, `"T"`, `"BAD"`, 1) + `}`, "file.not_found", "/flow/export/fileId"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := s.ask(c.what, c.body).requireProblem(t, http.StatusUnprocessableEntity, "request.invalid")
+			p := s.ask(c.what, c.body).requireProblem(t, http.StatusUnprocessableEntity, "request.invalid", c.pointer)
 			require.NotEmpty(t, p.Errors)
 			require.Equal(t, []string{c.code, c.pointer}, []string{string(p.Errors[0].Code), p.Errors[0].Pointer})
 		})

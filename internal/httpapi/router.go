@@ -25,6 +25,8 @@ type api struct {
 	Deps
 	valid *validate.Validator
 	docs  http.Handler
+	// views remember the form of what is read often.
+	views rendered
 	// limits count what callers use.
 	limits limiting
 	// hookLimits bound the deliveries of webhooks.
@@ -39,6 +41,9 @@ func New(d Deps) http.Handler {
 	}
 	if d.Log == nil {
 		d.Log = slog.New(slog.DiscardHandler)
+	}
+	if d.Heartbeat <= 0 {
+		d.Heartbeat = DefaultHeartbeat
 	}
 	if d.MaxFileBytes <= 0 {
 		d.MaxFileBytes = DefaultMaxFileBytes

@@ -107,6 +107,9 @@ func (a *api) routes() []Route {
 		{Method: http.MethodPost, Path: "/v1/flows/{id}/pause", Scope: access.FlowsWrite, handle: a.pauseFlow},
 		{Method: http.MethodPost, Path: "/v1/flows/{id}/resume", Scope: access.FlowsWrite, handle: a.resumeFlow},
 
+		{Method: http.MethodGet, Path: "/v1/flow-templates", Scope: access.FlowsRead, handle: a.listFlowTemplates},
+		{Method: http.MethodGet, Path: "/v1/flow-templates/{id}", Scope: access.FlowsRead, Query: templateQuery(), handle: a.getFlowTemplate},
+
 		{Method: http.MethodPut, Path: "/v1/flows/{id}/watermark", Scope: access.FlowsWrite, handle: a.setWatermark},
 
 		// A preview shows records. One of a flow that is not stored may read whatever the workspace's connections reach, as a stored flow could.
@@ -114,8 +117,11 @@ func (a *api) routes() []Route {
 		{Method: http.MethodPost, Path: "/v1/flows/{id}/preview", Scope: access.FlowsRun, Also: access.RecordsRead, handle: a.previewFlow},
 
 		{Method: http.MethodPost, Path: "/v1/flows/{id}/runs", Scope: access.FlowsRun, Idempotent: true, handle: a.startRun},
-		{Method: http.MethodGet, Path: "/v1/flows/{id}/runs", Scope: access.FlowsRead, Query: paged, handle: a.listRuns},
+		{Method: http.MethodGet, Path: "/v1/flows/{id}/runs", Scope: access.FlowsRead, Query: historyFilters(), handle: a.listRuns},
+		{Method: http.MethodGet, Path: "/v1/flows/{id}/statistics", Scope: access.FlowsRead, Query: []string{"days"}, handle: a.getFlowStatistics},
+		{Method: http.MethodGet, Path: "/v1/runs", Scope: access.FlowsRead, Query: historyFilters("flowId"), handle: a.listAllRuns},
 		{Method: http.MethodGet, Path: "/v1/runs/{id}", Scope: access.FlowsRead, handle: a.getRun},
+		{Method: http.MethodGet, Path: "/v1/runs/{id}/events", Scope: access.FlowsRead, handle: a.streamRunEvents},
 		{Method: http.MethodPost, Path: "/v1/runs/{id}/cancel", Scope: access.FlowsRun, handle: a.cancelRun},
 
 		{Method: http.MethodPost, Path: "/v1/flows/{id}/records", Scope: access.RecordsWrite, budget: ofRecords, Idempotent: true, once: true, maxBody: MaxRecordsBody, handle: a.postRecords},
@@ -136,6 +142,13 @@ func (a *api) routes() []Route {
 
 		{Method: http.MethodPost, Path: "/v1/files", Scope: access.FlowsWrite, budget: ofFiles, Idempotent: true, maxBody: streamed, handle: a.uploadFile},
 		{Method: http.MethodGet, Path: "/v1/files/{id}", Scope: access.FlowsRead, handle: a.getFile},
+
+		{Method: http.MethodPost, Path: "/v1/notifications", Scope: access.FlowsWrite, Idempotent: true, handle: a.createNotification},
+		{Method: http.MethodGet, Path: "/v1/notifications", Scope: access.FlowsRead, Query: paged, handle: a.listNotifications},
+		{Method: http.MethodGet, Path: "/v1/notifications/{id}", Scope: access.FlowsRead, handle: a.getNotification},
+		{Method: http.MethodPatch, Path: "/v1/notifications/{id}", Scope: access.FlowsWrite, handle: a.updateNotification},
+		{Method: http.MethodDelete, Path: "/v1/notifications/{id}", Scope: access.FlowsWrite, handle: a.deleteNotification},
+		{Method: http.MethodPost, Path: "/v1/notifications/{id}/test", Scope: access.FlowsWrite, handle: a.testNotification},
 
 		{Method: http.MethodGet, Path: "/v1/config/export", Scope: access.ConnectionsRead, Also: access.FlowsRead, handle: a.exportConfig},
 		{Method: http.MethodPost, Path: "/v1/config/import", Scope: access.ConnectionsWrite, Also: access.FlowsWrite, Query: []string{"dryRun"}, maxBody: MaxConfigBody, handle: a.importConfig},

@@ -32,6 +32,9 @@ type runView struct {
 	FireAt     *time.Time `json:"fireAt"`
 	AfterRunID *string    `json:"afterRunId"`
 
+	// Progress is there for a running run of which it is known; a list leaves it out.
+	Progress *progressView `json:"progress,omitempty"`
+
 	CreatedAt  time.Time  `json:"createdAt"`
 	StartedAt  *time.Time `json:"startedAt"`
 	FinishedAt *time.Time `json:"finishedAt"`
@@ -103,22 +106,6 @@ func (a *api) startRun(r *call) (reply, error) {
 	return accepted(a.Runs.StartRunWith(r.ctx(), r.who.Workspace, id, ask))
 }
 
-func (a *api) listRuns(r *call) (reply, error) {
-	id, err := r.flowID()
-	if err != nil {
-		return reply{}, err
-	}
-	p, err := r.page()
-	if err != nil {
-		return reply{}, err
-	}
-	items, err := a.Runs.ListRuns(r.ctx(), r.who.Workspace, id, flows.Page{Limit: p.ask(), After: p.after})
-	if err != nil {
-		return reply{}, err
-	}
-	return listed(p, items, func(r *flows.Run) string { return r.ID }, viewRun)
-}
-
 func (a *api) getRun(r *call) (reply, error) {
 	id, err := r.runID()
 	if err != nil {
@@ -128,7 +115,9 @@ func (a *api) getRun(r *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	return ok(viewRun(run))
+	view := viewRun(run)
+	view.Progress = viewProgress(a.Runs.RunProgress(r.ctx(), run))
+	return ok(view)
 }
 
 func (a *api) cancelRun(r *call) (reply, error) {

@@ -14,6 +14,8 @@ import (
 const (
 	locationHeader = "Location"
 	etagHeader     = "Etag" // as net/http writes it
+	// countedByServer is the length up to which net/http counts a body by itself.
+	countedByServer = 2<<10 - 1
 )
 
 // answer is a reply as it goes out. Its headers are "" when they are not there.
@@ -110,6 +112,7 @@ func (rep reply) answer() (*answer, error) {
 		out.replayed = "true"
 	}
 	if rep.body == nil {
+		out.body = rep.raw
 		return out, nil
 	}
 	var err error
@@ -141,7 +144,9 @@ func write(c *gin.Context, status int, contentType string, body []byte) {
 		return
 	}
 	c.Header("Content-Type", contentType)
-	c.Header("Content-Length", strconv.Itoa(len(body)))
+	if len(body) > countedByServer {
+		c.Header("Content-Length", strconv.Itoa(len(body)))
+	}
 	c.Status(status)
 	_, _ = c.Writer.Write(body) // a caller that has gone needs no answer
 }

@@ -48,8 +48,8 @@ type webhookURLView struct {
 	ExpiresAt *time.Time `json:"expiresAt"`
 }
 
-// deliveryView answers a delivery. Batch and run are null when it had no records.
-type deliveryView struct {
+// hookReceiptView answers a delivery. Batch and run are null when it had no records.
+type hookReceiptView struct {
 	BatchID  *string `json:"batchId"`
 	Records  int64   `json:"records"`
 	RunID    *string `json:"runId"`
@@ -177,7 +177,7 @@ func (a *api) deliver(c *gin.Context, h *flows.Webhook) error {
 	if receipt.Repeated || receipt.Records == 0 {
 		status = http.StatusOK
 	}
-	return respond(c, status, deliveryView{orNull(receipt.BatchID), receipt.Records, orNull(receipt.RunID), receipt.Repeated})
+	return respond(c, status, hookReceiptView{orNull(receipt.BatchID), receipt.Records, orNull(receipt.RunID), receipt.Repeated})
 }
 
 func respond(c *gin.Context, status int, body any) error {

@@ -100,7 +100,7 @@ type Job struct {
 type Exchange struct {
 	Method string
 	// URL is as it was asked for, with the values of its query.
-	URL    string
+	URL string
 	// Header is the request's, without what logs in; Sent is the beginning of its body.
 	Header http.Header
 	Sent   string

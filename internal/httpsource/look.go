@@ -3,6 +3,7 @@ package httpsource
 import (
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 )
 
@@ -33,7 +34,7 @@ func (r *reading) show(e Exchange, req *http.Request) {
 		return
 	}
 	c := r.client
-	e.Method, e.URL, e.Header = req.Method, c.redact.text(req.URL.String()), c.shown(req.Header)
+	e.Method, e.URL, e.Header = req.Method, c.redact.text(shownURL(req.URL)), c.shown(req.Header)
 	e.Took = c.Now().Sub(r.began)
 	if req.GetBody != nil {
 		if body, err := req.GetBody(); err == nil {
@@ -42,6 +43,25 @@ func (r *reading) show(e Exchange, req *http.Request) {
 		}
 	}
 	r.job.Looked(e)
+}
+
+// shownURL gives an address without the values of parameters that log in.
+func shownURL(u *url.URL) string {
+	query := u.Query()
+	hidden := false
+	for name := range query {
+		switch strings.ToLower(strings.NewReplacer("-", "", "_", "").Replace(name)) {
+		case "key", "apikey", "accesskey", "subscriptionkey", "token", "accesstoken", "authtoken", "secret", "clientsecret", "password", "passwd", "pwd", "sig", "signature", "code":
+			query.Set(name, "[redacted]")
+			hidden = true
+		}
+	}
+	if !hidden {
+		return u.String()
+	}
+	shown := *u
+	shown.RawQuery = strings.ReplaceAll(query.Encode(), url.QueryEscape("[redacted]"), "[redacted]")
+	return shown.String()
 }
 
 // shown gives headers without what logs in: by value, and by the names that it goes by.

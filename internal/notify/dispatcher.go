@@ -26,7 +26,9 @@ type Pace struct {
 }
 
 // DefaultPace tries for a day.
-func DefaultPace() Pace { return Pace{First: 10 * time.Second, Longest: time.Hour, GiveUp: 24 * time.Hour} }
+func DefaultPace() Pace {
+	return Pace{First: 10 * time.Second, Longest: time.Hour, GiveUp: 24 * time.Hour}
+}
 
 // after gives the pause that follows an attempt; the jitter keeps notices apart that failed together.
 func (p Pace) after(attempts int, roll float64) time.Duration {

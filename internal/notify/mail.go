@@ -50,7 +50,9 @@ const serverHint = "for example smtp://user:password@mail.example.com:587 or smt
 // unless it is on loopback or the address ends with ?tls=optional, or smtps://,
 // which speaks TLS from the first byte. Its error holds nothing of the address.
 func ParseServer(address crypto.Secret) (Server, error) {
-	bad := func(why string) (Server, error) { return Server{}, fmt.Errorf("CONNECTOR_SMTP_URL %s; %s", why, serverHint) }
+	bad := func(why string) (Server, error) {
+		return Server{}, fmt.Errorf("CONNECTOR_SMTP_URL %s; %s", why, serverHint)
+	}
 	u, err := url.Parse(address.Reveal())
 	if err != nil {
 		return bad("cannot be read")

@@ -17,6 +17,7 @@ import (
 
 	"github.com/celonis-connector/connector/crypto"
 	"github.com/celonis-connector/connector/flows"
+	"github.com/celonis-connector/connector/internal/audit"
 	"github.com/celonis-connector/connector/internal/fault"
 )
 
@@ -36,6 +37,8 @@ type Sender struct {
 	// Transport goes out by the egress policy.
 	Transport http.RoundTripper
 	Sealer    flows.NotificationSealer
+	// Uses puts on record that a secret is opened; nil records nothing.
+	Uses *audit.Uses
 	// Mailer is nil where no e-mail can be sent.
 	Mailer *Mailer
 	// PublicURL is where callers reach the service, "" where that is not known.
@@ -67,6 +70,10 @@ func (s *Sender) post(ctx context.Context, n *flows.Notification, notice flows.N
 	body, err := json.Marshal(notice)
 	if err != nil {
 		return fault.Wrap(err, fault.Internal, "the notice has no JSON form")
+	}
+	used := audit.Event{Workspace: n.Workspace, Kind: audit.Notification, ObjectID: n.ID, Name: n.Name}
+	if err := s.Uses.Used(audit.For(ctx, audit.ForNotice), used); err != nil {
+		return err
 	}
 	secret, err := n.OpenSecret(s.Sealer)
 	if err != nil {

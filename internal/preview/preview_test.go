@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -115,6 +116,9 @@ func shown(t *testing.T, p *flows.Preview) (rows []string) {
 func canonical(kind, text string) string {
 	if text == "<null>" {
 		return text
+	}
+	if n, err := strconv.ParseFloat(text, 64); err == nil && kind == "FLOAT" {
+		return strconv.FormatFloat(n, 'g', -1, 64)
 	}
 	if kind == "DATETIME" || kind == "DATE" {
 		return strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(strings.Replace(text, " ", "T", 1), "Z"), ".000"), "T00:00:00")

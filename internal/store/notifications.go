@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"slices"
 
+	"github.com/celonis-connector/connector/connections"
 	"github.com/celonis-connector/connector/flows"
 	"github.com/celonis-connector/connector/internal/audit"
 	"github.com/celonis-connector/connector/internal/fault"
@@ -49,6 +50,25 @@ func notificationEvent(action audit.Action, n *flows.Notification) audit.Event {
 	return audit.Event{Workspace: n.Workspace, Action: action, Kind: audit.Notification, ObjectID: n.ID, Name: n.Name}
 }
 
+// noteNotification tells what became of a notification; was or is may be nil.
+func (s *Store) noteNotification(ctx context.Context, tx *sql.Tx, e audit.Event, was, is *flows.Notification) error {
+	state := func(n *flows.Notification) any {
+		if n == nil {
+			return nil
+		}
+		secrets := map[string]string{}
+		if n.Secret != nil {
+			secrets[flows.NotificationSecret] = s.mark(n.Workspace, flows.SealedNotification, n.ID, flows.NotificationSecret,
+				connections.SealedSecret{Envelope: n.Secret.Envelope, UpdatedAt: n.Secret.UpdatedAt})
+		}
+		return map[string]any{"notification": n.Draft(), "secrets": secrets}
+	}
+	if err := digests(&e, state(was), state(is)); err != nil {
+		return err
+	}
+	return s.note(ctx, tx, e)
+}
+
 func (s *Store) notificationFault(err error, n *flows.Notification) error {
 	if s.is(err, duplicate) {
 		return fault.Wrap(err, fault.NotificationNameTaken, "the workspace has a notification named %q", n.Name)
@@ -80,7 +100,7 @@ func (s *Store) CreateNotification(ctx context.Context, n *flows.Notification) (
 		if err := insertNotificationSecret(ctx, tx, n); err != nil {
 			return err
 		}
-		return s.note(ctx, tx, notificationEvent(audit.Created, n))
+		return s.noteNotification(ctx, tx, notificationEvent(audit.Created, n), nil, n)
 	})
 }
 
@@ -160,7 +180,7 @@ func (s *Store) noteNotificationUpdate(ctx context.Context, tx *sql.Tx, was, is 
 	}
 	e := notificationEvent(audit.Updated, is)
 	e.Fields = fields
-	return s.note(ctx, tx, e)
+	return s.noteNotification(ctx, tx, e, was, is)
 }
 
 // currentNotification reads a notification in a transaction and holds its row.
@@ -192,6 +212,6 @@ func (s *Store) DeleteNotification(ctx context.Context, workspace, id string, re
 		if _, err := exec(ctx, tx, q("DELETE FROM notifications WHERE workspace = $1 AND id = $2", workspace, id)); err != nil {
 			return err
 		}
-		return s.note(ctx, tx, notificationEvent(audit.Deleted, was))
+		return s.noteNotification(ctx, tx, notificationEvent(audit.Deleted, was), was, nil)
 	})
 }

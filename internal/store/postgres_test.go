@@ -2,6 +2,8 @@ package store_test
 
 import (
 	"database/sql"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -10,6 +12,7 @@ import (
 	"github.com/celonis-connector/connector/internal/fault"
 	"github.com/celonis-connector/connector/internal/store"
 	"github.com/celonis-connector/connector/internal/testservers"
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -123,4 +126,52 @@ func TestPostgreSQLManyProcessesOpenANewDatabase(t *testing.T) {
 		})
 	}
 	done.Wait()
+}
+
+// What a list of runs and a flow's statistics read is found along an index, however many runs there have been.
+func TestPostgreSQLReadsTheHistoryAlongAnIndex(t *testing.T) {
+	t.Parallel()
+	_, raw := postgresPair(t)
+	conn, err := raw.Conn(t.Context())
+	require.NoError(t, err)
+	defer conn.Close()
+	// The table is empty: without this the planner would rather read it whole, and sort.
+	_, err = conn.ExecContext(t.Context(), "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off")
+	require.NoError(t, err)
+	at := time.UnixMicro(1)
+	texts := map[string]string{}
+	for _, c := range []struct {
+		query flows.RunQuery
+		index string
+	}{
+		{flows.RunQuery{Workspace: "w", From: at, To: at, State: flows.Failed, Page: flows.Page{After: "1_a"}}, "runs_history"},
+		{flows.RunQuery{Workspace: "w", FlowID: "f", From: at}, "runs_flow_history"},
+	} {
+		text, _, err := store.HistoryText(c.query)
+		require.NoError(t, err)
+		texts[text] = c.index
+	}
+	for state, index := range map[flows.State]string{flows.Succeeded: "runs_succeeded", flows.Failed: "runs_failed"} {
+		for _, text := range store.StreakTexts(state) {
+			texts[text] = index
+		}
+	}
+	for text, index := range texts {
+		args := []any{pgx.QueryExecModeSimpleProtocol}
+		for n := 1; strings.Contains(text, "$"+strconv.Itoa(n)); n++ {
+			args = append(args, "1")
+		}
+		rows, err := conn.QueryContext(t.Context(), "EXPLAIN "+text, args...)
+		require.NoError(t, err, text)
+		plan := ""
+		for rows.Next() {
+			var line string
+			require.NoError(t, rows.Scan(&line))
+			plan += line + "\n"
+		}
+		require.NoError(t, rows.Err())
+		require.NoError(t, rows.Close())
+		require.Contains(t, plan, index+" ", text)
+		require.NotContains(t, plan, "Sort ", text)
+	}
 }

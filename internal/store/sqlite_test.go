@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"database/sql"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -207,4 +208,49 @@ func TestSQLiteSweepReadsOnlyLiveRuns(t *testing.T) {
 	}
 	require.NoError(t, rows.Err())
 	require.Contains(t, plan.String(), "SCAN runs USING INDEX runs_due")
+}
+
+// Lists of runs and what runs came to are read along an index, however many runs there have been.
+func TestSQLiteReadsTheHistoryAlongAnIndex(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "connector.db")
+	open(t, store.Config{Path: path})
+	raw := rawSQLite(t, path)
+	at := time.UnixMicro(1)
+	for _, c := range []struct {
+		query flows.RunQuery
+		index string
+	}{
+		{flows.RunQuery{Workspace: "w"}, "runs_history (workspace=?)"},
+		{flows.RunQuery{Workspace: "w", From: at, To: at, State: flows.Failed, Page: flows.Page{After: "1_a"}}, "runs_history (workspace=? AND"},
+		{flows.RunQuery{Workspace: "w", FlowID: "f"}, "runs_flow_history (workspace=? AND flow_id=?)"},
+		{flows.RunQuery{Workspace: "w", FlowID: "f", From: at}, "runs_flow_history (workspace=? AND flow_id=? AND created_at>?)"},
+	} {
+		text, args, err := store.HistoryText(c.query)
+		require.NoError(t, err)
+		plan := planOf(t, raw, text, args)
+		require.Contains(t, plan, c.index)
+		require.NotContains(t, plan, "TEMP B-TREE", "nothing is sorted")
+	}
+	for state, index := range map[flows.State]string{flows.Succeeded: "runs_succeeded", flows.Failed: "runs_failed"} {
+		for _, text := range store.StreakTexts(state) {
+			require.Contains(t, planOf(t, raw, text, []any{"w", "f", 1, 1}), "USING COVERING INDEX "+index)
+		}
+	}
+}
+
+func planOf(t *testing.T, raw *sql.DB, text string, args []any) string {
+	t.Helper()
+	rows, err := raw.Query("EXPLAIN QUERY PLAN "+text, args[:min(len(args), strings.Count(text, "$"))]...)
+	require.NoError(t, err)
+	defer rows.Close()
+	var plan strings.Builder
+	for rows.Next() {
+		var id, parent, unused int
+		var detail string
+		require.NoError(t, rows.Scan(&id, &parent, &unused, &detail))
+		plan.WriteString(detail + "\n")
+	}
+	require.NoError(t, rows.Err())
+	return plan.String()
 }

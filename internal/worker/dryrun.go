@@ -1,6 +1,8 @@
 package worker
 
 import (
+	"slices"
+
 	"github.com/celonis-connector/connector/flows"
 	"github.com/celonis-connector/connector/internal/engine"
 )
@@ -19,10 +21,13 @@ func (j *tokenJournal) foreseen(c *flows.Checkpoint, errors []flows.RecordError)
 	if c.Forecast == nil {
 		c.Forecast = &flows.Forecast{}
 	}
-	// Chunks are told once each and errors with them, so that none comes twice.
 	for _, e := range errors {
 		if len(j.forecast) == flows.MaxForecastErrors {
 			break
+		}
+		// A run that begins anew meets the same records again.
+		if slices.ContainsFunc(j.forecast, func(f flows.ForecastError) bool { return f.Record == e.Record }) {
+			continue
 		}
 		j.forecast = append(j.forecast, flows.ForecastError{
 			Record: e.Record, Line: e.Line, Offset: e.Offset, Field: e.Field, Code: e.Code, Message: e.Message,

@@ -76,9 +76,9 @@ type Deps struct {
 	Engine    *engine.Engine
 	Observer  Observer
 	// Progress hears how far runs are; it may be left out.
-	Progress  flows.ProgressSink
-	Log       *slog.Logger
-	Now       func() time.Time
+	Progress flows.ProgressSink
+	Log      *slog.Logger
+	Now      func() time.Time
 	// Name tells workers apart in run rows and logs.
 	Name string
 	// Slots is how many runs are done at once.

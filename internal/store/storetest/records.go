@@ -13,6 +13,27 @@ import (
 )
 
 var recordTests = map[string]func(*bundle){
+	"ADryRunGivesItsBatchesBack": func(b *bundle) {
+		f := b.flow(b.workspace, "flow")
+		dry := b.queued(f)
+		dry.Options.DryRun = true
+		require.NoError(b, b.s.InsertRun(b.ctx, dry))
+		batch := b.id()
+		waits := b.post(f, batch)
+		require.NotEqual(b, dry.ID, waits.ID, "a dry run pushes nothing, so no batch may count on it")
+		dry = b.claim(dry)
+		ids, err := b.s.AssignRecords(b.ctx, dry.Token())
+		require.NoError(b, err)
+		require.Equal(b, []string{batch}, ids)
+		b.settle(dry, flows.Settlement{State: flows.Succeeded, Now: b.now})
+		waits = b.claim(waits)
+		ids, err = b.s.AssignRecords(b.ctx, waits.Token())
+		require.NoError(b, err)
+		require.Equal(b, []string{batch}, ids)
+		b.settle(waits, flows.Settlement{State: flows.Succeeded, Now: b.now})
+		_, err = b.s.RecordBatchData(b.ctx, b.workspace, batch)
+		b.fault(fault.SourceRead, err)
+	},
 	"FirstBatchQueuesARun": func(b *bundle) {
 		f := b.flow(b.workspace, "flow")
 		run := b.queued(f)

@@ -45,6 +45,7 @@ func Exercise(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"Receipts", false, receiptTests},
 		{"WebhookKeys", true, hookKeyringTests},
 		{"Budget", false, budgetTests},
+		{"Requests", false, requestTests},
 		{"Clients", false, clientTests},
 		{"Idempotency", false, idempotencyTests},
 		{"Isolation", false, isolationTests},
@@ -57,6 +58,8 @@ func Exercise(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"Schedules", true, scheduleTests},
 		{"Links", false, linkTests},
 		{"Turns", true, turnTests},
+		{"Notifications", true, notificationTests},
+		{"History", false, historyTests},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			t.Parallel()
