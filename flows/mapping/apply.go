@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"encoding/binary"
 	"slices"
 
 	"github.com/celonis-connector/connector/internal/columns"
@@ -193,7 +194,8 @@ func fill[T int64 | float64](a *Applier, c *column, conv converter[T], values []
 func (a *Applier) texts(c *column, out *columns.Column, base int) {
 	cells, data, text := a.cells[:a.raw.Rows], a.data, out.Bytes
 	out.Offsets = resize(out.Offsets, base+len(cells)+1)
-	offsets, valid := out.Offsets[base+1:], out.Valid[base:]
+	offsets, valid := out.Offsets[base+1:base+1+len(cells)], out.Valid[base:base+len(cells)]
+	most := c.field.Length
 	for r, cell := range cells {
 		start, is := len(text), good
 		switch cell.Kind {
@@ -204,9 +206,9 @@ func (a *Applier) texts(c *column, out *columns.Column, base int) {
 		case columns.JSON:
 			text = appendCompact(text, data[cell.Off:cell.Off+cell.Len])
 		default:
-			text = append(text, data[cell.Off:cell.Off+cell.Len]...)
+			text = appendText(text, data, int(cell.Off), int(cell.Len))
 		}
-		if n := len(text) - start; n > c.field.Length {
+		if n := len(text) - start; n > most {
 			text, is = text[:start], tooLong
 			a.rejectValue(r, c, a.value(cell), contradiction{kind: cell.Kind, is: tooLong, long: n})
 		} else if is == absent && (c.required || c.key) {
@@ -215,6 +217,24 @@ func (a *Applier) texts(c *column, out *columns.Column, base int) {
 		offsets[r], valid[r] = uint32(len(text)), is == good
 	}
 	out.Bytes = text
+}
+
+// appendText adds data[off:off+n]. Most texts are short, so where there is room
+// a fixed number of bytes is copied, which takes no call.
+func appendText(text, data []byte, off, n int) []byte {
+	const short = 32
+	at := len(text)
+	if n > short || len(data)-off < short || cap(text)-at < short {
+		return append(text, data[off:off+n]...)
+	}
+	to, from := text[at:at+short], data[off:off+short]
+	binary.LittleEndian.PutUint64(to, binary.LittleEndian.Uint64(from))
+	binary.LittleEndian.PutUint64(to[8:], binary.LittleEndian.Uint64(from[8:]))
+	if n > short/2 {
+		binary.LittleEndian.PutUint64(to[16:], binary.LittleEndian.Uint64(from[16:]))
+		binary.LittleEndian.PutUint64(to[24:], binary.LittleEndian.Uint64(from[24:]))
+	}
+	return text[:at+n]
 }
 
 func (a *Applier) value(cell columns.Cell) []byte { return a.data[cell.Off : cell.Off+cell.Len] }

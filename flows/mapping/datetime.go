@@ -44,6 +44,9 @@ func parseDateTime(b []byte, kind columns.Kind) (int64, verdict) {
 		return epochMillis(b)
 	}
 	millis, rest, ok := isoSeconds(b)
+	if ok && len(rest) == len(".000Z") && rest[0] == '.' && rest[4] == 'Z' && isDigit(rest[1]) && isDigit(rest[2]) && isDigit(rest[3]) {
+		return instant(millis + 100*int64(rest[1]-'0') + 10*int64(rest[2]-'0') + int64(rest[3]-'0'))
+	}
 	if ok {
 		var fraction int64
 		if fraction, rest, ok = isoFraction(rest); !ok {

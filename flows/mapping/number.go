@@ -80,7 +80,12 @@ func parseFloatComma(b []byte, kind columns.Kind) (float64, verdict) {
 // parseBoolean reads true, false, 1, 0, yes, no, t, f, y and n in any case,
 // blanks around it trimmed, and the JSON values true, false, 1 and 0.
 func parseBoolean(b []byte, kind columns.Kind) (int64, verdict) {
-	if kind == columns.JSON {
+	switch {
+	case kind == columns.Bool && string(b) == "true":
+		return 1, good
+	case kind == columns.Bool && string(b) == "false":
+		return 0, good
+	case kind == columns.JSON:
 		return 0, wrongType
 	}
 	if b = trim(b); len(b) == 0 {
@@ -107,6 +112,13 @@ func parseBoolean(b []byte, kind columns.Kind) (int64, verdict) {
 
 // trim takes blanks, tabs and line ends off both sides.
 func trim(b []byte) []byte {
+	if len(b) == 0 || b[0] > ' ' && b[len(b)-1] > ' ' {
+		return b
+	}
+	return trimBlanks(b)
+}
+
+func trimBlanks(b []byte) []byte {
 	for len(b) > 0 && isBlank(b[0]) {
 		b = b[1:]
 	}
@@ -273,6 +285,9 @@ var powersOfTen = [...]float64{1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9,
 
 // float reads a decimal; what one multiplication cannot round goes to strconv.
 func float(b []byte) (float64, verdict) {
+	if f, ok := plainDecimal(b); ok {
+		return f, good
+	}
 	d, ok := scanDecimal(b)
 	if !ok {
 		if isNotFinite(b) {
@@ -297,6 +312,32 @@ func float(b []byte) (float64, verdict) {
 		f = -f
 	}
 	return f, good
+}
+
+// plainDecimal reads up to 15 digits with a point between or behind them, which
+// is what nearly all numbers are. What it does not read may still be a number.
+func plainDecimal(b []byte) (f float64, ok bool) {
+	const most = 16
+	if len(b) == 0 || len(b) > most {
+		return 0, false
+	}
+	var mantissa uint64
+	point := len(b) - 1
+	for i, c := range b {
+		d := c - '0'
+		if d > 9 {
+			if c != '.' || point < len(b)-1 || i == 0 {
+				return 0, false
+			}
+			point = i
+			continue
+		}
+		mantissa = mantissa*10 + uint64(d)
+	}
+	if len(b) == most && point == len(b)-1 {
+		return 0, false
+	}
+	return float64(mantissa) / powersOfTen[len(b)-1-point], true
 }
 
 // isNotFinite reports whether b names NaN or an infinity in any case.

@@ -128,3 +128,13 @@ func TestToolsInEvents(t *testing.T) {
 	_, err = c.Tools(t.Context(), "a", false)
 	require.ErrorContains(t, err, "Method not found")
 }
+
+func TestPermissionsWithAKey(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, celonis.Config{Transport: trip(func(r *http.Request) (*http.Response, error) {
+		return answer(r, http.StatusForbidden, "application/json", `{"title":"Access Denied.","status":403,"detail":"no","errorCode":"ADMIN_ACCESS_ERROR"}`), nil
+	})})
+	_, err := c.Permissions(t.Context(), gather(new([]string)))
+	require.True(t, fault.Has(err, fault.CelonisForbidden))
+	require.Contains(t, fault.From(err).Hint, "authorization.permissions:read")
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/celonis-connector/connector/connections"
 	"github.com/celonis-connector/connector/internal/fault"
@@ -28,8 +29,12 @@ func (c *Client) Permissions(ctx context.Context, each func(json.RawMessage) err
 		})
 	})
 	var syntax *json.SyntaxError
-	if errors.As(err, &syntax) || errors.Is(err, errNoList) || errors.Is(err, io.ErrUnexpectedEOF) {
+	if errors.As(err, &syntax) || errors.Is(err, errNoList) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
 		err = fault.Wrap(err, fault.CelonisAnswer, "the answer to the request to read the permissions is not a list of permissions")
+	}
+	if c.authType != connections.OAuth2 && (fault.Has(err, fault.CelonisForbidden) || fault.Has(err, fault.CelonisUnauthorized)) {
+		return told, fault.From(err).WithHint("celonis documents the permissions export for OAuth clients alone: use a connection with authType oauth2 and the scope %s",
+			strings.Join(connections.ScopesFor(connections.ReadPermissions), " or "))
 	}
 	return told, c.scoped(err, connections.ReadPermissions)
 }

@@ -35,11 +35,13 @@ func newJSONDecoder(names []string, strict, array bool) *jsonDecoder {
 type jsonRow struct {
 	*jsonDecoder
 	raw     *Raw
-	data    []byte // the block, up to the end of the current line
+	data    []byte // the block, up to the end of the current line once narrow was called
+	line    bool   // data ends with the line
 	offset  int64
 	cells   []Cell
 	stride  int
 	row     int // good records so far
+	cleared int // rows whose cells are null until they are read
 	keys    *keyGuess
 	bad     RecordError
 	isBad   bool
@@ -54,12 +56,14 @@ func (d *jsonDecoder) decode(b Block, raw *Raw) {
 		stride = bytes.Count(b.Data, []byte{'\n'}) + 1
 	}
 	cells, records := raw.room(len(d.names), stride)
-	clear(cells)
 	raw.scratch.keys.attach(d)
 	r := jsonRow{jsonDecoder: d, raw: raw, data: b.Data, offset: b.Offset, cells: cells, stride: stride,
 		keys: &raw.scratch.keys, unclean: !utf8.Valid(b.Data), lines: lineCursor{data: b.Data}}
 	for i := r.skipBetween(b.Data, 0); i < len(b.Data); {
-		known, extra := len(r.keys.tokens), len(raw.Extra)
+		if r.row == r.cleared {
+			r.clearAhead()
+		}
+		known, extra := len(r.keys.keys), len(raw.Extra)
 		end := r.record(b.Data, i)
 		place := Span{Off: uint32(i), Len: uint32(end - i)}
 		if r.isBad {
@@ -75,6 +79,17 @@ func (d *jsonDecoder) decode(b Block, raw *Raw) {
 	raw.finish(d.slot, stride, r.row)
 }
 
+// clearAhead makes the cells of the next rows null, few enough that they are
+// still in the nearest cache when they are read.
+func (r *jsonRow) clearAhead() {
+	const rows = 64
+	from := r.cleared
+	r.cleared = min(from+rows, r.stride)
+	for c := range r.names {
+		clear(r.cells[c*r.stride+from : c*r.stride+r.cleared])
+	}
+}
+
 // skipBetween moves over what stands between records.
 func (r *jsonRow) skipBetween(block []byte, i int) int {
 	i = skipSpace(block, i)
@@ -84,16 +99,25 @@ func (r *jsonRow) skipBetween(block []byte, i int) int {
 	return i
 }
 
+// narrow makes data end with the line that i stands in. Most records are read
+// without it: what they consist of, and what their keys are compared with,
+// holds no line end.
+func (r *jsonRow) narrow(i int) {
+	if r.line || r.array {
+		return
+	}
+	r.line = true
+	if k := bytes.IndexByte(r.data[i:], '\n'); k >= 0 {
+		r.data = bytes.TrimSuffix(r.data[:i+k], []byte{'\r'})
+	}
+}
+
 // record decodes the record at block[i] and gives its end.
 func (r *jsonRow) record(block []byte, i int) (end int) {
-	if !r.array {
-		r.data = block
-		if k := bytes.IndexByte(block[i:], '\n'); k >= 0 {
-			r.data = bytes.TrimSuffix(block[:i+k], []byte{'\r'})
-		}
-	}
+	r.data, r.line = block, false
 	end = r.object(i)
-	if !r.array && !r.isBad {
+	if !r.array && !r.isBad && end < len(block) && block[end] != '\n' {
+		r.narrow(end)
 		if rest := skipSpace(r.data, end); rest < len(r.data) {
 			r.fail("", rest, "the line goes on behind its object")
 		}
@@ -108,40 +132,46 @@ func (r *jsonRow) record(block []byte, i int) (end int) {
 		end, _ = skipElement(block, i)
 		return end
 	default:
+		r.narrow(end)
 		return i + len(bytes.TrimRight(r.data[i:], " \t\r"))
 	}
 }
 
 // object decodes the object at i into the current row.
 func (r *jsonRow) object(i int) (end int) {
-	data := r.data
-	if data[i] != '{' {
-		r.fail("", i, "the record is not a JSON object: it begins with "+describe(data, i))
+	if r.data[i] != '{' {
+		r.narrow(i)
+		r.fail("", i, "the record is not a JSON object: it begins with "+describe(r.data, i))
 		return i
 	}
-	i = skipSpace(data, i+1)
-	if i < len(data) && data[i] == '}' {
-		return i + 1
+	i++
+	if r.data[min(i, len(r.data)-1)] != '"' {
+		r.narrow(i)
+		if end := skipSpace(r.data, i); end < len(r.data) && r.data[end] == '}' {
+			return end + 1
+		}
 	}
 	for id := int32(0); ; {
-		id, i = r.member(i, id)
-		if r.isBad {
+		if id, i = r.member(i, id); r.isBad {
 			return i
 		}
-		if i < len(data) && data[i] <= ' ' {
-			i = skipSpace(data, i)
-		}
-		if i < len(data) && data[i] == ',' {
+		if i < len(r.data) && r.data[i] == ',' {
 			i++
-			if i < len(data) && data[i] <= ' ' {
-				i = skipSpace(data, i)
-			}
 			continue
 		}
-		if i < len(data) && data[i] == '}' {
+		if i < len(r.data) && r.data[i] == '}' {
 			return i + 1
 		}
-		r.fail("", i, `a comma or "}" is expected before `+describe(data, i))
+		r.narrow(i)
+		i = skipSpace(r.data, i)
+		if i < len(r.data) && r.data[i] == ',' {
+			i++
+			continue
+		}
+		if i < len(r.data) && r.data[i] == '}' {
+			return i + 1
+		}
+		r.fail("", i, `a comma or "}" is expected before `+describe(r.data, i))
 		return i
 	}
 }
@@ -149,42 +179,37 @@ func (r *jsonRow) object(i int) (end int) {
 // member decodes the key and value at i; before is the key before it. It gives
 // the key's id and the position behind the value.
 func (r *jsonRow) member(i int, before int32) (id int32, end int) {
-	data := r.data
-	id = r.keys.next[before]
-	col := r.keys.cols[id]
-	if token := r.keys.tokens[id]; id > 0 && len(data)-i >= len(token) && string(data[i:i+len(token)]) == token {
-		i += len(token)
+	id = r.keys.keys[before].next
+	key := &r.keys.keys[id]
+	col := key.col
+	if key.lead.at(r.data, i) {
+		i += len(key.lead.text)
 	} else if id, col, i = r.key(i, before); r.isBad {
 		return 0, i
 	}
-	if i < len(data) && data[i] <= ' ' {
-		i = skipSpace(data, i)
+	cell, end := r.plain(r.data, i)
+	if end == i {
+		r.narrow(i)
+		if cell, end = r.value(i, col); r.isBad {
+			return id, end
+		}
 	}
-	if i == len(data) || data[i] != ':' {
-		r.fail("", i, "a colon is expected before "+describe(data, i))
-		return 0, i
-	}
-	i++
-	if i < len(data) && data[i] <= ' ' {
-		i = skipSpace(data, i)
-	}
-	cell, i := r.value(i, col)
-	switch {
-	case r.isBad:
-	case col >= 0:
+	if col >= 0 {
 		r.cells[int(col)*r.stride+r.row] = cell
-	case col == noted:
+	} else if col == noted {
 		r.raw.Extra = append(r.raw.Extra, ExtraField{r.extra, cell})
 	}
-	return id, i
+	return id, end
 }
 
 // noted is the column of a field that goes to Raw.Extra.
 const noted = -2
 
-// key reads the key at i, which is not the one foreseen.
+// key reads the key at i, which is not the one foreseen, and moves to its value.
 func (r *jsonRow) key(i int, before int32) (id, col int32, end int) {
-	data := r.data
+	r.narrow(i)
+	data, start := r.data, i
+	i = skipSpace(data, i)
 	if i == len(data) || data[i] != '"' {
 		r.fail("", i, "a field name in quotes is expected before "+describe(data, i))
 		return 0, -1, i
@@ -198,33 +223,49 @@ func (r *jsonRow) key(i int, before int32) (id, col int32, end int) {
 	written := data[from:end]
 	id, known := r.keys.ids[string(written)]
 	if known {
-		col = r.keys.cols[id]
-	} else {
-		name := written
-		if escaped {
-			var ok bool
-			if name, ok = unescape(nil, written); !ok {
-				r.fail("", from, "the field name "+quoted(written)+" holds an invalid escape")
-				return 0, -1, end
-			}
-		}
-		var has bool
-		if col, has = r.cols[string(name)]; !has {
-			col = -1
-			switch {
-			case r.note:
-				r.extra = string(name)
-				return 0, noted, end + 1
-			case r.strict:
-				r.mark(RecordError{Code: fault.RecordUnexpected, Field: string(name), Widens: len(r.names) < MaxColumns,
-					Message: "the field " + quoted(name) + " is not among the declared ones"})
-				return 0, -1, end
-			}
-		}
-		id = r.keys.learn(written, col)
+		col = r.keys.keys[id].col
+	} else if id, col = r.newKey(from, written, escaped); r.isBad {
+		return 0, -1, end
 	}
-	r.keys.next[before] = id
-	return id, col, end + 1
+	if col != noted {
+		r.keys.keys[before].next = id
+	}
+	i = skipSpace(data, end+1)
+	if i == len(data) || data[i] != ':' {
+		r.fail("", i, "a colon is expected before "+describe(data, i))
+		return 0, col, i
+	}
+	i = skipSpace(data, i+1)
+	if text := data[start:i]; id > 0 && len(text) <= len(written)+maxLeadSpace && (r.array || bytes.IndexByte(text, '\r') < 0) {
+		r.keys.keys[id].lead.set(text)
+	}
+	return id, col, i
+}
+
+// newKey finds the column of a key that is written at from and was not seen before.
+func (r *jsonRow) newKey(from int, written []byte, escaped bool) (id, col int32) {
+	name := written
+	if escaped {
+		var ok bool
+		if name, ok = unescape(nil, written); !ok {
+			r.fail("", from, "the field name "+quoted(written)+" holds an invalid escape")
+			return 0, -1
+		}
+	}
+	col, has := r.cols[string(name)]
+	if !has {
+		col = -1
+		switch {
+		case r.note:
+			r.extra = string(name)
+			return 0, noted
+		case r.strict:
+			r.mark(RecordError{Code: fault.RecordUnexpected, Field: string(name), Widens: len(r.names) < MaxColumns,
+				Message: "the field " + quoted(name) + " is not among the declared ones"})
+			return 0, -1
+		}
+	}
+	return r.keys.learn(written, col), col
 }
 
 // undo takes back what a bad record left.

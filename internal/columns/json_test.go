@@ -84,6 +84,32 @@ func TestJSONRecords(t *testing.T) {
 	}, res.rows)
 }
 
+// TestJSONKeysAreForeseenAsTheyAreWritten has keys that come as those of the
+// record before, but for a sign or a blank.
+func TestJSONKeysAreForeseenAsTheyAreWritten(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("key ", 12)
+	line := func(format string) string { return strings.ReplaceAll(format, "LONG", long) }
+	res := bothJSON(t, []string{
+		line(`{"a":1,"sixteen bytes__":2,"LONG":3}`),
+		line(`{"a":4,"sixteen bytes__":5,"LONG":6}`),
+		line(`{"a": 7,"sixteen bytes__" :8, "LONG":9}`),
+		line(`{"a": 10,"sixteen bytes__" :"11", "LONG":[12]}`),
+		line(`{ "a":13 ,"sixteen bytes__":14,` + "\t" + `"LONG" : 15 }`),
+		line(`{"a"` + "\t" + ` 16,"sixteen bytes__":17,"LONG":18}`),
+		line(`{"a":19,"sixteen bytes_!":20,"LONG":21}`),
+		line(`{"a":22,"sixteen bytes__":23,"L!NG":24}`),
+		line(`{"a":}`),
+		line(`{"a":25,"LONG":26}`),
+	}, columns.ReadOptions{Want: []string{"a", "sixteen bytes__", long}})
+	require.NoError(t, res.err)
+	require.Equal(t, [][]string{
+		{"n:1", "n:2", "n:3"}, {"n:4", "n:5", "n:6"}, {"n:7", "n:8", "n:9"}, {"n:10", "11", "j:[12]"}, {"n:13", "n:14", "n:15"},
+		{"n:19", "<null>", "n:21"}, {"n:22", "n:23", "<null>"}, {"n:25", "<null>", "n:26"},
+	}, res.rows)
+	require.Equal(t, []int{0, 1, 2, 3, 4, 6, 7, 9}, res.index)
+}
+
 func TestJSONBadRecords(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, record, field, says string }{

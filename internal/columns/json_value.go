@@ -1,12 +1,45 @@
 package columns
 
 import (
+	"math/bits"
 	"unicode/utf16"
 	"unicode/utf8"
 )
 
 // maxDepth bounds the nesting of a JSON value.
 const maxDepth = 512
+
+// plain reads the value at i when it is of the common kind: a string without
+// escapes, a number or a word. It gives i when value has to look at it.
+func (r *jsonRow) plain(data []byte, i int) (Cell, int) {
+	if len(data)-i <= wordBytes {
+		return Cell{}, i
+	}
+	switch c := data[i]; {
+	case c == '"':
+		from := i + 1
+		end := from
+		if found := endings(word(data, from)); found != 0 {
+			end += bits.TrailingZeros64(found) / 8
+		} else if end = plainEnd(data, from+wordBytes); end == len(data) {
+			return Cell{}, i
+		}
+		if data[end] == '"' {
+			return Cell{Off: uint32(from), Len: uint32(end - from), Kind: Text}, end + 1
+		}
+	case c-'0' < 10 || c == '-':
+		if end := scanNumber(data, i); end > i {
+			return Cell{Off: uint32(i), Len: uint32(end - i), Kind: Number}, end
+		}
+	case c == 't' && string(data[i:i+4]) == "true":
+		return Cell{Off: uint32(i), Len: 4, Kind: Bool}, i + 4
+	case c == 'f' && string(data[i:i+5]) == "false":
+		return Cell{Off: uint32(i), Len: 5, Kind: Bool}, i + 5
+	case c == 'n' && string(data[i:i+4]) == "null":
+		return Cell{Off: uint32(i)}, i + 4
+	}
+	return Cell{}, i
+}
 
 // value reads the value at i for a column and gives the position behind it.
 func (r *jsonRow) value(i int, col int32) (Cell, int) {

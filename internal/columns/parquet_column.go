@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math"
 	"math/bits"
+	"slices"
 )
 
 const (
@@ -53,34 +54,68 @@ func (c *parquetColumn) emptyPage() {
 
 // append adds rows from to to of src.
 func (c *parquetColumn) append(src *Column, from, to int) {
-	c.appendLevels(src.Valid[from:to])
+	valid, nulls := src.Valid[from:to], c.nulls
+	c.appendLevels(valid)
+	if c.nulls == nulls {
+		valid = nil // all are there
+	}
 	switch c.typ {
 	case String:
 		c.appendStrings(src, from, to)
-	case Float:
-		for i, v := range src.Floats[from:to] {
-			if src.Valid[from+i] {
-				c.values = binary.LittleEndian.AppendUint64(c.values, math.Float64bits(v))
-			}
-		}
 	case Boolean:
 		c.appendBools(src, from, to)
+	case Float:
+		c.appendFloats(src.Floats[from:to], valid)
 	case Date, Time:
-		for i, v := range src.Ints[from:to] {
-			if src.Valid[from+i] {
-				c.values = binary.LittleEndian.AppendUint32(c.values, uint32(int32(v)))
-			}
-		}
+		c.appendShort(src.Ints[from:to], valid)
 	default:
-		for i, v := range src.Ints[from:to] {
-			if src.Valid[from+i] {
-				c.values = binary.LittleEndian.AppendUint64(c.values, uint64(v))
-			}
-		}
+		c.appendLong(src.Ints[from:to], valid)
 	}
 	if c.rows >= pageRows || len(c.values) >= pageBytes {
 		c.flush()
 	}
+}
+
+// appendFloats, appendLong and appendShort add the values that are there, all of
+// them when valid is nil.
+func (c *parquetColumn) appendFloats(values []float64, valid []bool) {
+	room := c.room(8 * len(values))
+	for i, v := range values {
+		if valid == nil || valid[i] {
+			binary.LittleEndian.PutUint64(room, math.Float64bits(v))
+			room = room[8:]
+		}
+	}
+	c.values = c.values[:len(c.values)-len(room)]
+}
+
+func (c *parquetColumn) appendLong(values []int64, valid []bool) {
+	room := c.room(8 * len(values))
+	for i, v := range values {
+		if valid == nil || valid[i] {
+			binary.LittleEndian.PutUint64(room, uint64(v))
+			room = room[8:]
+		}
+	}
+	c.values = c.values[:len(c.values)-len(room)]
+}
+
+func (c *parquetColumn) appendShort(values []int64, valid []bool) {
+	room := c.room(4 * len(values))
+	for i, v := range values {
+		if valid == nil || valid[i] {
+			binary.LittleEndian.PutUint32(room, uint32(int32(v)))
+			room = room[4:]
+		}
+	}
+	c.values = c.values[:len(c.values)-len(room)]
+}
+
+// room adds n bytes to values and gives them to be written.
+func (c *parquetColumn) room(n int) []byte {
+	at := len(c.values)
+	c.values = slices.Grow(c.values, n)[:at+n]
+	return c.values[at:]
 }
 
 // appendLevels adds to the bits that tell values from nulls.
@@ -116,18 +151,19 @@ func (c *parquetColumn) appendBools(src *Column, from, to int) {
 
 // appendStrings adds by dictionary while that pays, else plainly.
 func (c *parquetColumn) appendStrings(src *Column, from, to int) {
-	for i := from; i < to; i++ {
-		if !src.Valid[i] {
+	offsets, valid := src.Offsets[from:to+1], src.Valid[from:to]
+	for i, there := range valid {
+		if !there {
 			continue
 		}
-		v := src.StringAt(i)
 		if c.dict.on {
-			if id, ok := c.dict.id(v); ok {
+			if id, ok := c.dict.id(src.Bytes, offsets[i], offsets[i+1]); ok {
 				c.index = append(c.index, id)
 				continue
 			}
 			c.leaveDictionary()
 		}
+		v := src.Bytes[offsets[i]:offsets[i+1]]
 		c.values = binary.LittleEndian.AppendUint32(c.values, uint32(len(v)))
 		c.values = append(c.values, v...)
 	}

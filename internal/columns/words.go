@@ -27,9 +27,7 @@ const (
 func plainEnd(data []byte, i int) int {
 	for ; len(data)-i >= wordBytes; i += wordBytes {
 		w := binary.LittleEndian.Uint64(data[i:])
-		q, s := w^quotes, w^slashes
-		found := ((q-lowBits)&^q | (s-lowBits)&^s | (w-spaces)&^w) & highBits
-		if found != 0 {
+		if found := endings(w); found != 0 {
 			return i + bits.TrailingZeros64(found)/8
 		}
 	}
@@ -37,6 +35,13 @@ func plainEnd(data []byte, i int) int {
 		i++
 	}
 	return i
+}
+
+// endings has the lowest of its bits in the first byte of w that is a quote, a
+// backslash or a control character.
+func endings(w uint64) uint64 {
+	q, s := w^quotes, w^slashes
+	return ((q-lowBits)&^q | (s-lowBits)&^s | (w-spaces)&^w) & highBits
 }
 
 // indexNear gives the position of the first c from i on, -1 when there is
