@@ -164,7 +164,7 @@ func TestKeys(t *testing.T) {
 	status := first.run("keys", "status")
 	require.Equal(t, exitOK, status.code, status.stderr)
 	id, key, _ := strings.Cut(entry, ":")
-	require.Regexp(t, id+` +1 +1 +loaded, seals`, status.stdout, "the canary and the connection's key")
+	require.Regexp(t, id+` +1 +1 +1 +loaded, seals`, status.stdout, "the canary, the connection's key and that of the audit's digests")
 	require.NotContains(t, status.stdout+status.stderr, key)
 
 	// A new key in front seals from now on; the old one still opens.
@@ -175,7 +175,7 @@ func TestKeys(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(both.stdout), &list))
 	require.Len(t, list.Keys, 2)
 	require.True(t, list.Keys[0].Primary)
-	require.Equal(t, app.KeyStatus{ID: id, Loaded: true, Rows: 2, Sealed: map[string]int64{"canary": 1, "connection": 1}}, list.Keys[1])
+	require.Equal(t, app.KeyStatus{ID: id, Loaded: true, Rows: 3, Sealed: map[string]int64{"canary": 1, "connection": 1, "workspaceKey": 1}}, list.Keys[1])
 
 	// It may go once nothing is sealed under it any more.
 	rotating := first.with("CONNECTOR_MASTER_KEYS", second+","+entry)
@@ -183,7 +183,7 @@ func TestKeys(t *testing.T) {
 	require.Equal(t, exitFailed, held.code)
 	require.Contains(t, held.stderr, "keyring.key_in_use")
 	require.Contains(t, held.stderr, "1 canary, 1 connection")
-	for _, want := range []string{"1 secrets were sealed anew", "0 secrets were sealed anew"} {
+	for _, want := range []string{"2 secrets were sealed anew", "0 secrets were sealed anew"} {
 		turned := rotating.run("keys", "rotate")
 		require.Equal(t, exitOK, turned.code, turned.stderr)
 		require.Contains(t, turned.stdout, want)

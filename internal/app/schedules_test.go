@@ -1,7 +1,6 @@
 package app_test
 
 import (
-	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -190,7 +189,7 @@ func TestCancelALongRun(t *testing.T) {
 	began := time.Now()
 	s.Call(http.StatusAccepted, "POST", "/v1/runs/"+run.ID+"/cancel", nil, nil)
 	r := s.AwaitEnd(run.ID)
-	t.Log(fmt.Sprintf("canceled after %v at %d of %d rows", time.Since(began).Round(time.Millisecond), r.Ledger.Read, rows))
+	t.Logf("canceled after %v at %d of %d rows", time.Since(began).Round(time.Millisecond), r.Ledger.Read, rows)
 	require.Equal(t, "canceled", r.State)
 	sim.RequireNoTable("LONG")
 }

@@ -55,7 +55,7 @@ type csvRow struct {
 func (d *csvDecoder) decode(b Block, raw *Raw) {
 	// A record of n columns takes n bytes at least, so this bounds the cells of
 	// a block of empty lines as well.
-	stride := min(countLineEnds(b.Data), len(b.Data)/max(len(d.names), 1)) + 1
+	stride := min(b.lineEnds(), len(b.Data)/max(len(d.names), 1)) + 1
 	cells, records := raw.room(d.kept, stride)
 	r := csvRow{csvDecoder: d, raw: raw, data: b.Data, offset: b.Offset, cells: cells,
 		unclean: !utf8.Valid(b.Data), nul: bytes.IndexByte(b.Data, 0) >= 0, lines: lineCursor{data: b.Data}}

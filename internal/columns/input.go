@@ -93,11 +93,28 @@ func (w *window) makeRoom(n int) {
 	w.start, w.buf = 0, buf
 }
 
-// consume drops the first n bytes.
-func (w *window) consume(n int) {
-	w.line += countLineEnds(w.buf[w.start : w.start+n])
+// consume drops the first n bytes and gives the number of line ends in them.
+func (w *window) consume(n int) (lines int) {
+	lines = countLineEnds(w.buf[w.start : w.start+n])
+	w.line += lines
 	w.start += n
 	w.offset += int64(n)
+	return lines
+}
+
+// mostlyCut reports whether the first n bytes are so much of the window's memory
+// that take is better than a copy.
+func (w *window) mostlyCut(n int) bool { return w.start == 0 && n > len(w.buf)/2 }
+
+// take is consume for a window that is mostly cut: it gives its memory away and
+// goes on in next, which has as much room.
+func (w *window) take(n int, next []byte) (data []byte, lines int) {
+	data = w.buf[:n]
+	next = next[:len(w.buf)]
+	lines = w.consume(n)
+	w.end = copy(next, w.bytes())
+	w.start, w.buf = 0, next
+	return data, lines
 }
 
 // countLineEnds counts \n, \r\n and \r, each as one.

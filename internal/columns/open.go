@@ -227,7 +227,7 @@ func (r *Reader) Decode(b Block, raw *Raw) error {
 	}
 	raw.reset(r.names, b.Data)
 	r.dec.decode(b, raw)
-	raw.Lines = countLineEnds(b.Data)
+	raw.Lines = b.lineEnds()
 	return nil
 }
 
@@ -245,8 +245,12 @@ func (r *Reader) read(ctx context.Context) (Block, error) {
 		return Block{}, err
 	}
 	b := Block{Seq: r.seq, Offset: r.in.offset, Line: r.in.line, records: records}
-	b.Data = append(r.free.get(n, r.opt.BlockSize), r.in.bytes()[:n]...)
-	r.in.consume(n)
+	if r.in.mostlyCut(n) && len(r.in.buf) <= r.opt.BlockSize {
+		b.Data, b.lines = r.in.take(n, r.free.get(r.opt.BlockSize, r.opt.BlockSize))
+	} else {
+		b.Data = append(r.free.get(n, r.opt.BlockSize), r.in.bytes()[:n]...)
+		b.lines = r.in.consume(n)
+	}
 	r.seq++
 	r.decoded.Add(int64(n))
 	return b, nil

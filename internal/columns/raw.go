@@ -41,8 +41,17 @@ type Block struct {
 	Line int
 
 	records int // number of records where the splitter counted them
+	lines   int // number of line ends in Data, 0 when they are not counted
 	// typed holds the records of a source that has columns, from row Offset on.
 	typed *Batch
+}
+
+// lineEnds is the number of line ends in Data.
+func (b Block) lineEnds() int {
+	if b.lines > 0 {
+		return b.lines
+	}
+	return countLineEnds(b.Data)
 }
 
 // End is the Offset of the block that follows.
