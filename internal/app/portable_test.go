@@ -190,14 +190,15 @@ func TestTheRecordOfWhoDidWhat(t *testing.T) {
 			}
 		}
 		require.Equal(t, []string{
-			"created connection Pool", "tested connection Pool", "updated connection Renamed appKey name", "tested connection Renamed",
-			"created connection Copy", "tested connection Copy", "tested connection Unsaved", "created flow flow to T", "disabled flow flow to T",
-			"deleted connection Copy",
+			"created connection Pool", "secret.used connection Pool", "tested connection Pool",
+			"updated connection Renamed appKey name", "tested connection Renamed",
+			"secret.used connection Renamed", "created connection Copy", "secret.used connection Copy", "tested connection Copy",
+			"tested connection Unsaved", "created file input.csv", "created flow flow to T", "disabled flow flow to T", "deleted connection Copy",
 		}, told)
 		require.Len(t, s.record("?kind=flow"), 2)
-		require.Len(t, s.record("?id="+clone.ID), 3)
+		require.Len(t, s.record("?id="+clone.ID), 4)
 		require.Empty(t, s.record("?actor=nobody"))
-		changed := s.record("?kind=connection&id=" + connection)[1]
+		changed := s.record("?kind=connection&id=" + connection)[2]
 		require.Equal(t, "change-1", *changed.RequestID)
 		body := s.Send("GET", "/v1/audit", nil).Body
 		require.NotContains(t, string(body), sim.AppKey)

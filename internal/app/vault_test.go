@@ -66,7 +66,7 @@ func TestKeysChangeAndFitTheDatabase(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, []app.KeyStatus{
 			{ID: secondID, Primary: true, Loaded: true, Sealed: map[string]int64{"connection": 1}, Rows: 1},
-			{ID: firstID, Loaded: true, Sealed: map[string]int64{"connection": 1, "canary": 1}, Rows: 2},
+			{ID: firstID, Loaded: true, Sealed: map[string]int64{"connection": 1, "canary": 1, "workspaceKey": 1}, Rows: 3},
 		}, keys)
 		err = v.Retire(t.Context(), firstID)
 		require.True(t, fault.Has(err, fault.KeyringInUse), err)
@@ -75,7 +75,7 @@ func TestKeysChangeAndFitTheDatabase(t *testing.T) {
 		require.True(t, fault.Has(v.Retire(t.Context(), secondID), fault.KeyringInUse), "the primary key seals")
 		require.True(t, fault.Has(v.Retire(t.Context(), "nowhere"), fault.KeyringUnknown))
 
-		for _, want := range []int64{1, 0} {
+		for _, want := range []int64{2, 0} {
 			r, err := v.Rotate(t.Context(), unheard)
 			require.NoError(t, err)
 			require.Equal(t, want, r.Resealed, "a second rotation finds nothing to do")
@@ -105,7 +105,7 @@ func TestRotationNamesWhatDoesNotOpen(t *testing.T) {
 	r, err := v.Rotate(t.Context(), unheard)
 	require.True(t, fault.Has(err, fault.SecretUnsealed), err)
 	require.Contains(t, err.Error(), moved.ID)
-	require.EqualValues(t, 1, r.Resealed)
+	require.EqualValues(t, 2, r.Resealed, "the good connection's key and that of the audit's digests")
 	require.True(t, fault.Has(v.Retire(t.Context(), firstID), fault.KeyringInUse))
 	require.NoError(t, a.Store.DeleteConnection(t.Context(), app.Workspace, moved.ID, 0))
 	_, err = v.Rotate(t.Context(), unheard)

@@ -161,6 +161,9 @@ func TestWebhookToTable(t *testing.T) {
 	ids := apptest.Column(sim.MustTable("HOOKED"), "id")
 	slices.Sort(ids)
 	require.Equal(t, []string{"1", "2", "3", "4", "5", "6", "7"}, ids)
+	opened := s.events("action=secret.used&kind=flow&id=" + h.flow)
+	require.NotEmpty(t, opened)
+	require.Equal(t, []string{"webhook", "127.0.0.1"}, []string{opened[0].Purpose, opened[0].From})
 
 	signed := func(body string) delivery {
 		return s.deliver(h.url, []byte(body), slackHeader([]byte(body), markedHookSecret, now))

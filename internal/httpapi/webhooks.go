@@ -9,6 +9,7 @@ import (
 
 	"github.com/celonis-connector/connector/crypto"
 	"github.com/celonis-connector/connector/flows"
+	"github.com/celonis-connector/connector/internal/audit"
 	"github.com/celonis-connector/connector/internal/fault"
 	"github.com/gin-gonic/gin"
 )
@@ -143,6 +144,16 @@ func hookChallenge(t flows.WebhookAuthType) string {
 	return scheme + ` realm="` + realm + `"`
 }
 
+// noteHookSecret puts on record that the secret of a webhook is opened.
+func (a *api) noteHookSecret(c *gin.Context, h *flows.Webhook) error {
+	if h.Envelope == "" {
+		return nil
+	}
+	ctx := audit.As(c.Request.Context(), audit.Actor{ID: audit.System, RequestID: exchangeOf(c).requestID, From: exchangeOf(c).address})
+	return a.Uses.Used(audit.For(ctx, audit.ForWebhook),
+		audit.Event{Workspace: h.Flow.Workspace, Kind: audit.Flow, ObjectID: h.Flow.ID, Name: h.Flow.Name})
+}
+
 func (a *api) deliver(c *gin.Context, h *flows.Webhook) error {
 	w := h.Flow.Export.Webhook
 	if err := a.hookLimits.take(h.Flow.ID, w.RequestsPerMinute, a.Now()); err != nil {
@@ -151,6 +162,9 @@ func (a *api) deliver(c *gin.Context, h *flows.Webhook) error {
 	sent, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, w.MaxBody))
 	if err != nil {
 		return bodyFault(err)
+	}
+	if err := a.noteHookSecret(c, h); err != nil {
+		return err
 	}
 	once, err := a.Webhooks.VerifyDelivery(h, flows.HookDelivery{Header: c.Request.Header.Values, Body: sent})
 	if err != nil {

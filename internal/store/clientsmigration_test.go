@@ -44,8 +44,6 @@ func TestClientsOfBeforeKeepTheirSecret(t *testing.T) {
 			require.NoError(t, err)
 			_, err = provider.DownTo(t.Context(), before)
 			require.NoError(t, err)
-			_, err = provider.Up(t.Context())
-			require.NoError(t, err)
 
 			created, used := time.UnixMicro(1000).UTC(), time.UnixMicro(2000).UTC()
 			got, err := open(t, tt.config).Client(t.Context(), id)
