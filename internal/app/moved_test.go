@@ -7,6 +7,7 @@ import (
 
 	"github.com/celonis-connector/connector/connections"
 	"github.com/celonis-connector/connector/crypto"
+	"github.com/celonis-connector/connector/flows"
 	"github.com/celonis-connector/connector/internal/app"
 	"github.com/celonis-connector/connector/internal/apptest"
 	"github.com/celonis-connector/connector/internal/store"
@@ -44,6 +45,10 @@ func seal(t *testing.T) *sealedEstate {
 	e.protected = e.fileFlow(e.custom, "HIDDEN", "csv", "MAIL\nada@example.org\n", mapped(
 		map[string]any{"to": "MAIL", "from": "MAIL", "protect": map[string]any{"method": "tokenise"}}))
 	apptest.RequireWhole(t, e.Do(e.protected), 1)
+	e.hookFlow(hookSpec(e.custom, "HOOKED", map[string]any{"auth": map[string]any{"type": "hmac", "preset": "github", "secret": "a-secret-of-a-webhook"}}))
+	e.Call(http.StatusCreated, "POST", "/v1/notifications", map[string]any{
+		"name": "failures", "type": "webhook", "events": []string{"runFailed"}, "url": sim.URL + "/notices", "secret": "a-secret-of-a-notification",
+	}, nil)
 	elsewhere := draftOf("custom", sim)
 	_, err := e.app.Connections.Create(t.Context(), "elsewhere", elsewhere, connections.CreateOptions{SkipTest: true})
 	require.NoError(t, err)
@@ -97,7 +102,7 @@ func TestMovedCiphertextsDoNotOpen(t *testing.T) {
 		}
 	}
 	require.True(t, workspaces[app.Workspace] && workspaces["elsewhere"])
-	for _, kind := range []string{connections.SealedKind, connections.SealedOAuthClient, connections.SealedOAuthGrant, connections.SealedOAuthState, store.WorkspaceKeyKind} {
+	for _, kind := range []string{connections.SealedKind, connections.SealedOAuthClient, connections.SealedOAuthGrant, connections.SealedOAuthState, store.WorkspaceKeyKind, flows.SealedWebhook, flows.SealedNotification} {
 		require.Positive(t, kinds[kind], "nothing of the kind %s is sealed", kind)
 	}
 }
