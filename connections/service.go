@@ -9,9 +9,9 @@ import (
 
 	"github.com/celonis-connector/connector/internal/audit"
 	"github.com/celonis-connector/connector/internal/fault"
+	"github.com/celonis-connector/connector/internal/pace"
 	"github.com/celonis-connector/connector/internal/validate"
 	"github.com/google/uuid"
-	"golang.org/x/time/rate"
 )
 
 // updateTries bounds how often an update without a revision is done over
@@ -53,7 +53,7 @@ type Deps struct {
 type Service struct {
 	deps      Deps
 	validator *validate.Validator
-	limiter   testLimiter
+	tests     pace.Keys
 }
 
 // NewService makes a Service.
@@ -83,7 +83,7 @@ func NewService(d Deps) *Service {
 	if d.NewID == nil {
 		d.NewID = func() string { return uuid.Must(uuid.NewV7()).String() }
 	}
-	return &Service{deps: d, validator: validate.New(), limiter: testLimiter{buckets: map[string]*rate.Limiter{}}}
+	return &Service{deps: d, validator: validate.New()}
 }
 
 // CreateOptions are the choices of a create.

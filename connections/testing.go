@@ -14,7 +14,7 @@ func (s *Service) Test(ctx context.Context, workspace, id string) (TestResult, e
 	if err != nil {
 		return TestResult{}, err
 	}
-	if err := s.limiter.take(workspace+"/"+id, s.deps.TestLimits.Saved, s.deps.Now()); err != nil {
+	if err := s.takeTest(workspace+"/"+id, s.deps.TestLimits.Saved); err != nil {
 		return TestResult{}, err
 	}
 	if err := s.test(ctx, c, Caller); err != nil {
@@ -30,7 +30,7 @@ func (s *Service) TestDraft(ctx context.Context, workspace string, d Draft) (Tes
 	if err != nil {
 		return TestResult{}, err
 	}
-	if err := s.limiter.take(workspace, s.deps.TestLimits.Unsaved, s.deps.Now()); err != nil {
+	if err := s.takeTest(workspace, s.deps.TestLimits.Unsaved); err != nil {
 		return TestResult{}, err
 	}
 	if p.outside != nil {

@@ -34,12 +34,13 @@ var arrows = map[string][]string{
 	"internal/spool":         {"internal/fault"},
 
 	"internal/form":      {},
+	"internal/pace":      {},
 	"internal/audit":     {},
 	"internal/validate":  {"internal/fault"},
 	"internal/telemetry": {"crypto", "internal/fault"},
 
 	// Domain: knows no adapter.
-	"connections":        {"crypto", "internal/audit", "internal/fault", "internal/form", "internal/validate"},
+	"connections":        {"crypto", "internal/audit", "internal/fault", "internal/form", "internal/pace", "internal/validate"},
 	"connections/picker": {"connections", "internal/fault"},
 	"flows":              {"connections", "crypto", "internal/sqlsource/query", "internal/fault", "internal/columns", "internal/form", "internal/validate", "flows/budget", "flows/schedule"},
 	"flows/mapping":      {"flows", "internal/fault", "internal/columns"},
@@ -55,7 +56,7 @@ var arrows = map[string][]string{
 	"internal/kmsource":           {"internal/fault"},
 	"internal/httpsource":         {"connections", "flows", "crypto", "internal/columns", "internal/fault"},
 	"internal/celonis":            {"connections", "crypto", "internal/columns", "internal/fault"},
-	"internal/httpapi":            {"connections", "flows", "crypto", "internal/access", "internal/audit", "internal/portable", "internal/fault", "internal/form", "internal/httpapi/strictjson", "internal/validate", "openapi"},
+	"internal/httpapi":            {"connections", "flows", "crypto", "internal/access", "internal/audit", "internal/portable", "internal/fault", "internal/form", "internal/httpapi/strictjson", "internal/pace", "internal/validate", "openapi"},
 	"internal/httpapi/strictjson": {"internal/fault"},
 
 	// The parts of a run.
@@ -64,7 +65,7 @@ var arrows = map[string][]string{
 	"internal/endpoint":  {"connections", "flows", "internal/celonis", "internal/columns", "internal/engine", "internal/fault", "internal/httpsource", "internal/kmsource", "internal/outside", "internal/spool", "internal/sqlsource"},
 	"internal/worker":    {"flows", "internal/audit", "internal/engine", "internal/fault"},
 	"internal/portable":  {"connections", "flows", "internal/audit", "internal/fault"},
-	"internal/preview":   {"connections", "flows", "internal/columns", "internal/engine", "internal/fault"},
+	"internal/preview":   {"connections", "flows", "internal/columns", "internal/engine", "internal/fault", "internal/pace"},
 	"internal/scheduler": {"flows", "internal/fault"},
 
 	// The top joins everything.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/celonis-connector/connector/internal/fault"
+	"github.com/celonis-connector/connector/internal/pace"
 	"github.com/celonis-connector/connector/internal/validate"
 	"github.com/gin-gonic/gin"
 )
@@ -30,7 +31,7 @@ type api struct {
 	// limits count what callers use.
 	limits limiting
 	// hookLimits bound the deliveries of webhooks.
-	hookLimits hookLimiter
+	hookLimits pace.Keys
 }
 
 // New makes the API's handler: every route of Routes, behind the middleware.

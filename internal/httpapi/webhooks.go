@@ -156,7 +156,7 @@ func (a *api) noteHookSecret(c *gin.Context, h *flows.Webhook) error {
 
 func (a *api) deliver(c *gin.Context, h *flows.Webhook) error {
 	w := h.Flow.Export.Webhook
-	if err := a.hookLimits.take(h.Flow.ID, w.RequestsPerMinute, a.Now()); err != nil {
+	if err := a.takeHook(h.Flow.ID, w.RequestsPerMinute, a.Now()); err != nil {
 		return err
 	}
 	sent, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, w.MaxBody))

@@ -4,54 +4,19 @@ import (
 	"bytes"
 	"encoding/json"
 	"iter"
-	"sync"
-	"time"
 
 	"github.com/celonis-connector/connector/internal/fault"
-	"golang.org/x/time/rate"
 )
 
-// bucketsKept bounds the callers that are remembered; those that say nothing any more are dropped first.
-const bucketsKept = 10_000
-
-// limiter keeps a token bucket for each caller. Each process counts for itself.
-type limiter struct {
-	mu      sync.Mutex
-	buckets map[string]*rate.Limiter
-}
-
 // take lets one preview pass; fault FlowPreviewLimited says when the next may.
-func (l *limiter) take(key string, perMinute int, now time.Time) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	b, ok := l.buckets[key]
-	if !ok {
-		l.forget(now)
-		b = rate.NewLimiter(rate.Every(time.Minute/time.Duration(perMinute)), perMinute)
-		l.buckets[key] = b
-	}
-	r := b.ReserveN(now, 1)
-	wait := r.DelayFrom(now)
-	if wait <= 0 {
+func (s *Service) take(who Caller) error {
+	now := s.Now()
+	wait := s.callers.Take(who.Workspace+"/"+who.Client, s.PerMinute, now)
+	if wait == 0 {
 		return nil
 	}
-	r.CancelAt(now)
-	return fault.New(fault.FlowPreviewLimited, "more than %d previews in a minute", perMinute).
+	return fault.New(fault.FlowPreviewLimited, "more than %d previews in a minute", s.PerMinute).
 		WithHint("wait a few seconds; each preview asks the source").WithResumeAt(now.Add(wait))
-}
-
-func (l *limiter) forget(now time.Time) {
-	if l.buckets == nil {
-		l.buckets = map[string]*rate.Limiter{}
-	}
-	if len(l.buckets) < bucketsKept {
-		return
-	}
-	for key, b := range l.buckets {
-		if b.TokensAt(now) >= float64(b.Burst()) {
-			delete(l.buckets, key)
-		}
-	}
 }
 
 // ndjson writes records one a line.

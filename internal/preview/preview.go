@@ -20,6 +20,7 @@ import (
 	"github.com/celonis-connector/connector/flows/mapping"
 	"github.com/celonis-connector/connector/internal/engine"
 	"github.com/celonis-connector/connector/internal/fault"
+	"github.com/celonis-connector/connector/internal/pace"
 )
 
 const (
@@ -86,7 +87,7 @@ type Deps struct {
 // Service makes previews.
 type Service struct {
 	Deps
-	limiter limiter
+	callers pace.Keys
 }
 
 // New makes a Service.
@@ -152,7 +153,7 @@ func (s *Service) preview(ctx context.Context, who Caller, f *flows.Flow, ask fl
 		return nil, fault.New(fault.FlowPreviewRecords, "nothing can be fetched for an export of type %q, and no posted records are stored", f.Export.Type).
 			WithHint("give records in the preview's body")
 	}
-	if err := s.limiter.take(who.Workspace+"/"+who.Client, s.PerMinute, s.Now()); err != nil {
+	if err := s.take(who); err != nil {
 		return nil, err
 	}
 	options, err := s.Flows.NextOptions(ctx, f, ask.Window)

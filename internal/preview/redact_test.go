@@ -72,14 +72,15 @@ func flat(v any) string {
 
 func TestPreviewsAreLimited(t *testing.T) {
 	t.Parallel()
-	var l limiter
 	now := time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)
+	s := &Service{Deps: Deps{PerMinute: 3, Now: func() time.Time { return now }}}
 	for range 3 {
-		require.NoError(t, l.take("w/a", 3, now))
+		require.NoError(t, s.take(Caller{Workspace: "w", Client: "a"}))
 	}
-	err := l.take("w/a", 3, now)
+	err := s.take(Caller{Workspace: "w", Client: "a"})
 	require.True(t, fault.Has(err, fault.FlowPreviewLimited))
 	require.Equal(t, now.Add(20*time.Second), fault.From(err).ResumeAt)
-	require.NoError(t, l.take("w/b", 3, now), "another client")
-	require.NoError(t, l.take("w/a", 3, now.Add(20*time.Second)))
+	require.NoError(t, s.take(Caller{Workspace: "w", Client: "b"}), "another client")
+	now = now.Add(20 * time.Second)
+	require.NoError(t, s.take(Caller{Workspace: "w", Client: "a"}))
 }
