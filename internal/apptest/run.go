@@ -29,6 +29,7 @@ type Run struct {
 	Chunks    int64      `json:"chunks"`
 	PushJobID string     `json:"pushJobId"`
 	ResumeAt  *time.Time `json:"resumeAt"`
+	StartedAt *time.Time `json:"startedAt"`
 	Error     *struct {
 		Code, Message, Hint string
 	} `json:"error"`
