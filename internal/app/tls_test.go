@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/celonis-connector/connector/internal/app"
+	"github.com/celonis-connector/connector/internal/apptest"
 	"github.com/celonis-connector/connector/internal/config"
 	"github.com/celonis-connector/connector/internal/telemetry"
 	"github.com/stretchr/testify/require"
@@ -174,7 +175,10 @@ func TestTLSReload(t *testing.T) {
 
 	tlsDetail := func() string {
 		res := call(t, p.caller(), url+"/readyz")
-		require.Equal(t, http.StatusOK, res.StatusCode, res.body)
+		apptest.Eventually(t, func() bool { // each part must have been looked at once
+			res = call(t, p.caller(), url+"/readyz")
+			return res.StatusCode == http.StatusOK
+		}, func() string { return res.body })
 		var ready struct {
 			Parts []struct {
 				Name, Detail string
