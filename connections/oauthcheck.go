@@ -59,25 +59,31 @@ func (s *Service) checkOAuth(ctx context.Context, f *findings, d oauthDraft, p *
 		p.grant = ClientCredentials
 	}
 	p.scopes = checkScopes(f, d.Scopes)
-	if f.has("/oauthClientId") {
-		return nil
-	}
-	if d.OAuthClientID == "" {
-		f.add("/oauthClientId", fault.New(fault.RequestFieldMissing, "must be given for authType %q", d.AuthType).
-			WithHint("make an OAuth client with POST /v1/oauth-clients and give its id"))
-		return nil
-	}
-	client, err := s.deps.OAuthClients.OAuthClient(ctx, d.workspace, d.OAuthClientID)
-	switch {
-	case fault.Has(err, fault.OAuthClientNotFound):
-		f.add("/oauthClientId", err)
-		return nil
-	case err != nil:
+	client, err := s.namedClient(ctx, f, d)
+	if client == nil {
 		return err
 	}
 	p.client = client
 	checkClientAllows(f, d.Scopes, p)
 	return nil
+}
+
+// namedClient finds the OAuth client that a draft names; nil when there is none, which is a finding or an error.
+func (s *Service) namedClient(ctx context.Context, f *findings, d oauthDraft) (*OAuthClient, error) {
+	if f.has("/oauthClientId") {
+		return nil, nil
+	}
+	if d.OAuthClientID == "" {
+		f.add("/oauthClientId", fault.New(fault.RequestFieldMissing, "must be given for authType %q", d.AuthType).
+			WithHint("make an OAuth client with POST /v1/oauth-clients and give its id"))
+		return nil, nil
+	}
+	client, err := s.deps.OAuthClients.OAuthClient(ctx, d.workspace, d.OAuthClientID)
+	if fault.Has(err, fault.OAuthClientNotFound) {
+		f.add("/oauthClientId", err)
+		return nil, nil
+	}
+	return client, err
 }
 
 // refuseOAuth refuses the fields of OAuth where another auth type is chosen.

@@ -112,20 +112,8 @@ func (s *Service) checkOutsideOAuth(ctx context.Context, f *findings, d oauthDra
 	for _, scope := range d.Scopes {
 		p.scopes = append(p.scopes, strings.TrimSpace(scope))
 	}
-	if f.has("/oauthClientId") {
-		return nil
-	}
-	if d.OAuthClientID == "" {
-		f.add("/oauthClientId", fault.New(fault.RequestFieldMissing, "must be given for authType %q", d.AuthType).
-			WithHint("make an OAuth client with POST /v1/oauth-clients and give its id"))
-		return nil
-	}
-	client, err := s.deps.OAuthClients.OAuthClient(ctx, d.workspace, d.OAuthClientID)
-	switch {
-	case fault.Has(err, fault.OAuthClientNotFound):
-		f.add("/oauthClientId", err)
-		return nil
-	case err != nil:
+	client, err := s.namedClient(ctx, f, d)
+	if client == nil {
 		return err
 	}
 	p.client = client

@@ -142,25 +142,13 @@ func (s *pqlSource) await(ctx context.Context, client *celonis.Client, e celonis
 		default:
 			s.Log.WarnContext(ctx, "a PQL export is in a state that is not known and is waited for", "state", string(e.State))
 		}
-		if err := pauseFor(ctx, wait); err != nil {
+		if err := sleep(ctx, wait); err != nil {
 			return e, err
 		}
 		var err error
 		if e, err = client.PQLStatus(ctx, e); err != nil {
 			return e, err
 		}
-	}
-}
-
-// pauseFor waits for d, or until ctx ends.
-func pauseFor(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
 }
 
@@ -199,7 +187,7 @@ func (s *pqlSource) fetchChunk(ctx context.Context, client *celonis.Client, e ce
 		if fault.RetryOf(err) != fault.Later || try >= pqlFetches || ctx.Err() != nil {
 			return n, err
 		}
-		if err := pauseFor(ctx, pqlFirstPoll<<try); err != nil {
+		if err := sleep(ctx, pqlFirstPoll<<try); err != nil {
 			return n, err
 		}
 	}

@@ -60,6 +60,7 @@ func (s sender) again(err *fault.Error, pause time.Duration) (wait time.Duration
 	return 0, false
 }
 
+// sleep waits for d, or until ctx ends and gives its cause.
 func sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
