@@ -15,13 +15,23 @@ import (
 // maxPendingErrors bounds the record errors that wait in memory for their chunk.
 const maxPendingErrors = 500
 
+const (
+	// leastChunkBytes is the size of the first and the last chunks of a long source.
+	leastChunkBytes = 2 << 20
+	// maxDoublings is how often that size doubles at most.
+	maxDoublings = 16
+)
+
 // collector brings blocks back in order and counts records.
 type collector struct {
 	next    int
 	waiting map[int]*mapped
 	open    *chunk
-	// size is the memory of the open chunk's values.
+	// size is the memory of the open chunk's values, values that of all.
 	size   int
+	values int64
+	// first is the sequence number of the attempt's first chunk.
+	first  int64
 	ledger flows.Ledger
 	after  cursor
 	seq    int64
@@ -34,7 +44,7 @@ func (p *pipeline) collect(ctx context.Context, tokens <-chan struct{}, in <-cha
 	last := p.journal.last()
 	p.tail = collector{
 		next: p.start.Blocks, waiting: map[int]*mapped{}, ledger: last.Ledger,
-		after: p.start, seq: last.Chunks, open: new(chunk), discarded: maps.Clone(p.start.Discarded),
+		after: p.start, seq: last.Chunks, first: last.Chunks, open: new(chunk), discarded: maps.Clone(p.start.Discarded),
 	}
 	p.tail.after.Evolved, p.tail.after.Identity = p.job.evolved, p.stream.Identity
 	t := &p.tail
@@ -82,19 +92,37 @@ func (p *pipeline) add(ctx context.Context, m *mapped, out chan<- *chunk) error 
 		t.open.rows += rows
 		t.open.batches = append(t.open.batches, m.batch)
 		t.size += m.batch.Size()
+		t.values += int64(m.batch.Size())
 	} else {
 		p.batches.Put(m.batch)
 	}
 	if p.job.MaxErrors.Exceeded(t.ledger.Errored, t.ledger.Read, false) {
 		return p.tooManyErrors(ctx)
 	}
-	if t.size >= p.opt.ChunkBytes {
+	if t.size >= p.chunkBytes() {
 		return p.dispatch(ctx, out)
 	}
 	if len(t.open.errors) > maxPendingErrors {
 		return p.flushErrors(ctx)
 	}
 	return nil
+}
+
+// chunkBytes is how big the open chunk becomes. The first chunks are small, so
+// that encoders and uploads have work early, and so are the last where the
+// source's size is known, so that they end together.
+func (p *pipeline) chunkBytes() int {
+	t := &p.tail
+	size := p.opt.ChunkBytes
+	least := min(size, leastChunkBytes)
+	if sent := t.seq - t.first; sent < maxDoublings {
+		size = min(size, least<<sent)
+	}
+	if read := p.job.Progress.InputBytes.Load(); p.stream.InputSize > 0 && read > 0 {
+		left := float64(p.stream.InputSize-read) * float64(t.values) / float64(read)
+		size = min(size, max(least, int(left)/(2*p.opt.Encoders)))
+	}
+	return size
 }
 
 // dispatch closes the open chunk and sends it on. The first chunk of a push
