@@ -1,6 +1,8 @@
 package mapping
 
 import (
+	"slices"
+
 	"github.com/celonis-connector/connector/flows"
 	"github.com/celonis-connector/connector/internal/columns"
 )
@@ -52,6 +54,9 @@ func LengthsOf(rules []flows.Rule, sample Sample, opt Options) []flows.Rule {
 	}
 	return out
 }
+
+// LeavesLengths reports whether a column's length is to be found from a sample.
+func LeavesLengths(rules []flows.Rule) bool { return slices.ContainsFunc(rules, isOpen) }
 
 // isOpen reports whether a rule's column is text without a length.
 func isOpen(r flows.Rule) bool {

@@ -5,12 +5,14 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"runtime"
 	"slices"
 
 	"github.com/celonis-connector/connector/flows"
 	"github.com/celonis-connector/connector/flows/mapping"
 	"github.com/celonis-connector/connector/internal/columns"
 	"github.com/celonis-connector/connector/internal/fault"
+	"golang.org/x/sync/errgroup"
 )
 
 // sampleBlocks is how many blocks at the beginning of a source types and
@@ -44,7 +46,7 @@ func (e *Engine) prepare(ctx context.Context, job *Job, checkpoint flows.Checkpo
 		opt: e.opt, job: job, stream: stream, plan: plan, rules: rules, want: want, fingerprint: fingerprint, start: start,
 		// A cursor of another form or of another reading, or a table declared otherwise, belongs
 		// to other rows: what was pushed for it cannot be continued.
-		checkpointStale: checkpoint.PushJobID != "" && (err != nil || checkpoint.Schema != fingerprint || start.Blocks > 0 && start.Identity != stream.Identity),
+		checkpointStale: checkpoint.PushJobID != "" && (err != nil || isOther(job, checkpoint.Schema, fingerprint) || start.begun() && start.Identity != stream.Identity),
 	}, nil
 }
 
@@ -107,6 +109,9 @@ func compile(ctx context.Context, stream *Stream, job *Job) (*mapping.Plan, []fl
 
 // complete finds what the job's rules leave open from a sample.
 func complete(ctx context.Context, stream *Stream, job *Job) ([]flows.Rule, error) {
+	if len(job.Rules) > 0 && !mapping.LeavesLengths(job.Rules) {
+		return slices.Clone(job.Rules), nil
+	}
 	if typed, ok := stream.Reader.(TypedReader); ok {
 		return completeTyped(ctx, stream, typed, job)
 	}
@@ -182,15 +187,14 @@ func sampleOf(ctx context.Context, stream *Stream) ([]*columns.Raw, error) {
 	if err != nil {
 		return nil, err
 	}
-	sample := make([]*columns.Raw, 0, len(blocks))
-	for _, b := range blocks {
-		raw := new(columns.Raw)
-		if err := stream.Decode(b, raw); err != nil {
-			return nil, err
-		}
-		sample = append(sample, raw)
+	sample := make([]*columns.Raw, len(blocks))
+	g, _ := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for i, b := range blocks {
+		sample[i] = new(columns.Raw)
+		g.Go(func() error { return stream.Decode(b, sample[i]) })
 	}
-	return sample, nil
+	return sample, g.Wait()
 }
 
 // fingerprintOf tells tables apart by their columns' names, types and lengths.
@@ -201,3 +205,14 @@ func fingerprintOf(schema columns.Schema) string {
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
+
+// isOther reports whether rows are of another table than those of the
+// checkpoint. For a sink that takes rows the types of a widened table may be
+// others than before, of which the checkpoint then says nothing.
+func isOther(job *Job, was, is string) bool {
+	d, _ := delivererOf(job.Sink)
+	return was != is && (was != "" || d == nil)
+}
+
+// begun reports whether records are before the cursor.
+func (c cursor) begun() bool { return c.Blocks > 0 || c.Rows > 0 || c.Sent > 0 }
