@@ -174,7 +174,7 @@ type Target struct {
 
 // Step is one thing that a test call looks at.
 type Step struct {
-	// Step is dns, tls, auth, scheme, scope, pool or permission; of an outside connection dns, tls, auth, permission, bucket,
+	// Step is dns, tls, auth, scheme, scope, pool, permission or scim; of an outside connection dns, tls, auth, permission, bucket,
 	// database or answer.
 	Step   string     `json:"step"`
 	OK     bool       `json:"ok"`

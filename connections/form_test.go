@@ -281,6 +281,7 @@ func FuzzDomainAndPoolPatterns(f *testing.F) {
 		"h", "[::1]:9001", "acme.celonis.cloud", "xn--a.eu-1.celonis.cloud", "a.xn--b.celonis.cloud", "me@" + host, "ftp://" + host, "a..celonis.cloud",
 		"-a.b.celonis.cloud", host + ":443", "evilcelonis.cloud", host + `\@x`, pool, strings.ToUpper(pool), "https://h/data-pools/" + pool + "?a", "h/poolid=" + pool,
 		"https://[::1]:9001/#/pools/" + pool, "h/pools/x/pools/" + pool, "h/data-poolid/" + pool, "://" + host, "http:/" + host, host + "/ a",
+		":/pools/" + pool, "http:+/pool/" + pool, "http://ftp://h/pools/" + pool, "h/a b/pools/" + pool, "h/pools/" + pool + "/a\tb", "[h]/pools/" + pool, "h:/pools/" + pool,
 	} {
 		f.Add(seed)
 	}

@@ -12,8 +12,10 @@ import (
 // Patterns of what a person pastes.
 const (
 	uuidPattern = `[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}`
+	// poolAuthority is host and port of such an address.
+	poolAuthority = `(?:[^/?#@\s:]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?`
 	// poolAddress is an address whose path, or client-side route, leads to a data pool.
-	poolAddress = `^\s*(?:[Hh][Tt][Tt][Pp][Ss]?://)?(?:[^/?#@\s:]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?[/?#](?:[^\s]*[/?#&=])?` +
+	poolAddress = `^\s*(?:[Hh][Tt][Tt][Pp][Ss]?://)?` + poolAuthority + `[/?#](?:[^\s]*[/?#&=])?` +
 		`(?:(?:[Dd][Aa][Tt][Aa]-)?[Pp][Oo][Oo][Ll][Ss]?|[Pp][Oo][Oo][Ll][Ii][Dd])[/?#&=]+` + uuidPattern + `(?:[/?#&=][^\s]*)?\s*$`
 	poolPattern = `^\s*` + uuidPattern + `\s*$|` + poolAddress
 )

@@ -1,7 +1,9 @@
 package connections
 
 import (
+	"regexp"
 	"strings"
+	"unicode"
 
 	"github.com/celonis-connector/connector/internal/fault"
 	"github.com/google/uuid"
@@ -9,6 +11,9 @@ import (
 
 // uuidLength is the length of a UUID with its hyphens.
 const uuidLength = 36
+
+// authorityForm is what may stand before the path of a pool's address.
+var authorityForm = regexp.MustCompile("^" + poolAuthority + "$")
 
 const poolHint = "in Celonis open Data Integration and the data pool: the id is the UUID in the address, .../integration/ui/pools/<id>"
 
@@ -35,12 +40,15 @@ func ParsePoolID(input string) (PoolRef, error) {
 		return PoolRef{}, refusePool("the pool id is longer than %d characters", maxPasted)
 	}
 	_, host, rest, err := splitAddress(text)
-	if err != nil {
+	if err != nil || !authorityForm.MatchString(host) {
 		return PoolRef{}, refusePool("the pool's address has no host that could be read")
 	}
 	id := poolInPath(rest)
-	if id == "" {
+	switch {
+	case id == "":
 		return PoolRef{}, refusePool("the address holds no pool id")
+	case strings.ContainsFunc(rest, unicode.IsSpace):
+		return PoolRef{}, refusePool("the pool's address holds white space")
 	}
 	return PoolRef{ID: id, Host: strings.TrimSuffix(host, ".")}, nil
 }

@@ -42,7 +42,7 @@ func FindingOf(code fault.Code) Finding {
 	switch code {
 	case fault.CelonisUnauthorized, fault.CelonisSchemeMixup, fault.CelonisForbidden, fault.CelonisOAuthClient,
 		fault.CelonisOAuthMethod, fault.CelonisOAuthScope, fault.CelonisOAuthGrant, fault.CelonisOAuthRefresh, fault.ConnectionUnauthorized,
-		fault.SourceUnauthorized:
+		fault.SourceUnauthorized, fault.DestinationUnauthorized:
 		return Refused
 	}
 	if fault.Describe(code).Retry == fault.Never {

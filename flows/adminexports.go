@@ -190,22 +190,24 @@ func adminHints() []form.Hint {
 // celonisRules: each export that is read from Celonis takes its own members, and no other export takes theirs.
 func celonisRules() (rules []form.Schema) {
 	own := map[string]bool{}
-	for _, t := range append(AdminExports(), ExportPQL, ExportMCPTool) {
+	theirs := append(AdminExports(), ExportPQL, ExportMCPTool, ExportSCIMUsers, ExportSCIMGroups)
+	for _, t := range theirs {
 		rules = append(rules, form.If(map[string]any{"type": t}, form.All(form.Need("connectionId"), strangers(func(name string) bool {
 			return !slices.Contains(exportKinds()[t].members, name)
 		}))))
 	}
-	for _, name := range []string{"version", "from", "to", "includeInternal", "dataModelId", "asset", "tool", "arguments", "draft"} {
+	for _, name := range []string{"version", "from", "to", "includeInternal", "dataModelId", "asset", "tool", "arguments", "draft", "attributes", "members"} {
 		own[name] = true
 	}
 	for _, t := range sortedExports() {
-		if slices.Contains(append(AdminExports(), ExportPQL, ExportMCPTool), t) {
+		if slices.Contains(theirs, t) {
 			continue
 		}
 		members := exportKinds()[t].members
 		rules = append(rules, form.If(map[string]any{"type": t}, strangers(func(name string) bool { return own[name] && !slices.Contains(members, name) })))
 	}
-	return append(rules, form.If(map[string]any{"type": ExportPQL}, form.Need("dataModelId", "query")), form.If(map[string]any{"type": ExportMCPTool}, form.Need("asset", "tool")))
+	return append(rules, form.If(map[string]any{"type": ExportPQL}, form.Need("dataModelId", "query")), form.If(map[string]any{"type": ExportMCPTool}, form.Need("asset", "tool")),
+		form.If(map[string]any{"type": ExportSCIMGroups, "members": true}, form.Without("attributes")))
 }
 
 // strangers keeps the members of Export out whose names are strange.
@@ -241,7 +243,9 @@ func strangers(strange func(name string) bool) form.Schema {
 }
 
 // celonisHints are those of all exports that are read from Celonis.
-func celonisHints() []form.Hint { return slices.Concat(adminHints(), pqlHints(), mcpHints()) }
+func celonisHints() []form.Hint {
+	return slices.Concat(adminHints(), pqlHints(), mcpHints(), scimExportHints())
+}
 
 // exportTitles adds the exports that are read from Celonis to the names of others.
 func exportTitles(titles map[string]string) map[string]string {
@@ -256,7 +260,8 @@ func celonisTitles() map[string]string {
 		string(ExportAuditLog): "Celonis: the audit log", string(ExportLoginHistory): "Celonis: the login history",
 		string(ExportMembers): "Celonis: users and groups", string(ExportPermissions): "Celonis: permissions",
 		string(ExportAdoption): "Celonis: platform adoption", string(ExportPQL): "Celonis: a PQL query of a data model",
-		string(ExportMCPTool): "Celonis: a tool of an MCP server",
+		string(ExportMCPTool): "Celonis: a tool of an MCP server", string(ExportEventSubscription): "Celonis: the events of a trigger",
+		string(ExportSCIMUsers): "Celonis: users by SCIM", string(ExportSCIMGroups): "Celonis: groups by SCIM",
 	}
 }
 
@@ -273,6 +278,10 @@ func (t ExportType) Words() string {
 		return "the list of permissions"
 	case ExportAdoption:
 		return "the adoption tracking events"
+	case ExportSCIMUsers:
+		return "the list of users"
+	case ExportSCIMGroups:
+		return "the list of groups"
 	}
 	return fmt.Sprintf("the export of type %s", t)
 }

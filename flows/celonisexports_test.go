@@ -8,6 +8,7 @@ import (
 
 	"github.com/celonis-connector/connector/flows"
 	"github.com/celonis-connector/connector/flows/mapping"
+	"github.com/celonis-connector/connector/internal/fault"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/stretchr/testify/require"
 )
@@ -23,6 +24,7 @@ func TestFormOfWhatIsReadFromCelonis(t *testing.T) {
 	base := object{"name": "N", "import": object{"type": "dataPush", "connectionId": "c", "table": "T"}}
 	audit := object{"type": "auditLog", "connectionId": "c"}
 	pql := object{"type": "pql", "connectionId": "c", "dataModelId": "m", "query": "TABLE(1)"}
+	groups := object{"type": "scimGroups", "connectionId": "c"}
 	tool := object{"type": "mcpTool", "connectionId": "c", "asset": "a", "tool": "t"}
 	for _, c := range []struct {
 		name   string
@@ -51,6 +53,16 @@ func TestFormOfWhatIsReadFromCelonis(t *testing.T) {
 		{"tool with pages", with(tool, object{"arguments": `{"page": {{page}}}`, "itemsPath": "/rows", "draft": true, "paging": object{"type": "body"}}), true},
 		{"tool without a name", with(tool, object{"tool": nil}), false},
 		{"tool with a file", with(tool, object{"fileId": "f"}), false},
+		{"users", with(groups, object{"type": "scimUsers", "filter": `active eq true`, "attributes": []string{"userName"}}), true},
+		{"users without a connection", object{"type": "scimUsers"}, false},
+		{"members of users", with(groups, object{"type": "scimUsers", "members": true}), false},
+		{"groups", groups, true},
+		{"members of groups", with(groups, object{"members": true, "filter": `displayName sw "A"`}), true},
+		{"members of groups with attributes", with(groups, object{"members": true, "attributes": []string{"id"}}), false},
+		{"groups of a table", with(groups, object{"record": "R"}), false},
+		{"groups since", with(groups, object{"delta": object{"mode": "delta", "field": "lastModified"}}), false},
+		{"members of Celonis with attributes", with(audit, object{"type": "members", "attributes": []string{"id"}}), false},
+		{"records of members", object{"type": "records", "members": true}, false},
 		{"records with a tool", object{"type": "records", "tool": "t"}, false},
 		{"records since", object{"type": "records", "from": "2026-01-01"}, false},
 	} {
@@ -102,4 +114,23 @@ func TestPeriodsOfEvents(t *testing.T) {
 	require.Error(t, err)
 	require.Equal(t, "2026-02-01T00:00:00.5Z", flows.NotAfter("2026-02-01T00:00:00.5Z", start))
 	require.Equal(t, "2026-03-01T12:00:00Z", flows.NotAfter("2027-01-01T00:00:00Z", start))
+}
+
+// TestFiltersOfUsersAreRead: what a form cannot say of a filter, the API does.
+func TestFiltersOfUsersAreRead(t *testing.T) {
+	t.Parallel()
+	service := flows.NewService(flows.Deps{
+		Flows: formStore{}, Files: formStore{}, Connections: formStore{}, CheckMapping: mapping.Check,
+		Now: time.Now, NewID: func() string { return "id" },
+	})
+	for pointer, export := range map[string]flows.Export{
+		"/export/filter":       {Type: flows.ExportSCIMUsers, ConnectionID: "c", Filter: "active xx true"},
+		"/export/attributes/1": {Type: flows.ExportSCIMUsers, ConnectionID: "c", Attributes: []string{"id", "a,b"}},
+		"/export/attributes":   {Type: flows.ExportSCIMGroups, ConnectionID: "c", Attributes: []string{"id"}, Members: true},
+	} {
+		_, err := service.Create(t.Context(), "w", flows.Spec{Name: "N", Export: export, Import: flows.Import{Type: flows.ImportDataPush, ConnectionID: "c", Table: "T"}})
+		fields := fault.From(err).Fields
+		require.Len(t, fields, 1, "%v", err)
+		require.Equal(t, pointer, fields[0].Pointer)
+	}
 }

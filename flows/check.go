@@ -17,8 +17,10 @@ func withDefaults(s Spec) Spec {
 	s.Export = webhookDefaults(s.Export)
 	s.Export = adminDefaults(s.Export)
 	s.Export = mcpDefaults(s.Export)
+	s.Export = subscriptionDefaults(s.Export)
 	s.Export.Delta = deltaDefaults(s.Export.Delta)
 	s.Import = importDefaults(s.Import)
+	s.Lookups = askingDefaults(s.Lookups)
 	s.Schedule = scheduleDefaults(s.Schedule)
 	if s.Expand != "" && s.ExpandEmpty == "" {
 		s.ExpandEmpty = ExpandKeep
@@ -35,12 +37,15 @@ func withDefaults(s Spec) Spec {
 // check finds every fault of a spec: its tags, the rules between its fields, and what it refers to. id is the flow's, ""
 // for a new one.
 func (s *Service) check(ctx context.Context, workspace, id string, spec Spec) error {
-	fields := s.valid.Struct(spec)
+	fields := append(s.valid.Struct(spec), spec.Missing()...)
 	if len(fields) == 0 {
 		fields = append(fields, checkExport(spec.Export)...)
 		fields = append(fields, checkDelta(spec)...)
 		fields = append(fields, checkImport(spec)...)
+		fields = append(fields, checkProvisioning(spec)...)
+		fields = append(fields, checkEventKeys(spec)...)
 		fields = append(fields, checkSchedule(spec.Schedule)...)
+		fields = append(fields, checkAsking(spec.Lookups)...)
 		fields = append(fields, s.CheckMapping(spec)...)
 		referred, err := s.checkReferences(ctx, workspace, spec)
 		if err != nil {
@@ -90,12 +95,14 @@ func (s *Service) checkReferences(ctx context.Context, workspace string, spec Sp
 		}
 	}
 	for _, use := range spec.fileUses() {
-		_, err := s.Files.File(ctx, workspace, use.id)
+		f, err := s.Files.File(ctx, workspace, use.id)
 		switch {
 		case fault.Has(err, fault.FileNotFound):
-			fields = append(fields, fault.Field{Pointer: use.pointer, Code: fault.FileNotFound, Detail: "names no uploaded file"})
+			fields = append(fields, fault.Field{Pointer: use.pointer, Code: fault.FileNotFound, Detail: "names no file"})
 		case err != nil:
 			return nil, err
+		case f.IsGone():
+			fields = append(fields, fault.Field{Pointer: use.pointer, Code: fault.FileGone, Detail: "names a file whose time is over"})
 		}
 	}
 	return fields, nil
@@ -109,10 +116,11 @@ type connectionUse struct {
 
 // connectionUses lists the connections that a spec names.
 func (s Spec) connectionUses() []connectionUse {
-	uses := []connectionUse{{"/import/connectionId", s.Import.ConnectionID, []connections.APIType{connections.DataPush}}}
+	uses := []connectionUse{{"/import/connectionId", s.Import.ConnectionID, s.Import.writes()}}
 	if id := s.Export.ConnectionID; id != "" {
 		uses = append(uses, connectionUse{"/export/connectionId", id, s.Export.reads()})
 	}
+	uses = append(uses, s.agentUses()...)
 	return slices.DeleteFunc(uses, func(u connectionUse) bool { return u.id == "" })
 }
 

@@ -22,28 +22,31 @@ const (
 	ClassParse      ErrorClass = "parse"
 	ClassDuplicate  ErrorClass = "duplicate"
 	ClassDrift      ErrorClass = "drift"
+	// ClassDestination: what took the rows did not take this one, or it is not known whether it did.
+	ClassDestination ErrorClass = "destination"
 )
 
 // ErrorClasses lists the classes.
 func ErrorClasses() []ErrorClass {
-	return []ErrorClass{ClassValue, ClassMissing, ClassConnection, ClassRateLimit, ClassTooLarge, ClassParse, ClassDuplicate, ClassDrift}
+	return []ErrorClass{ClassValue, ClassMissing, ClassConnection, ClassRateLimit, ClassTooLarge, ClassParse, ClassDuplicate, ClassDrift, ClassDestination}
 }
 
 // classes ties codes to classes; a code that is not here has the class value.
 func classes() map[ErrorClass][]fault.Code {
 	return map[ErrorClass][]fault.Code{
-		ClassValue:    {fault.ValueType, fault.ValueOutOfRange, fault.ValueEncoding, fault.ValueDiscarded, fault.MappingRule, fault.RecordExpression},
+		ClassValue:    {fault.ValueType, fault.ValueOutOfRange, fault.ValueEncoding, fault.ValueDiscarded, fault.MappingRule, fault.RecordExpression, fault.LookupRefused, fault.LookupNoOutput},
 		ClassMissing:  {fault.ValueRequired, fault.MappingField},
 		ClassTooLarge: {fault.ValueTooLong, fault.SourceLineTooLong, fault.CelonisTooLarge},
 		ClassParse:    {fault.RecordMalformed, fault.RecordCells, fault.RecordExpand},
 		ClassDrift:    {fault.RecordUnexpected, fault.CelonisSchemaDrift, fault.MappingSchema},
 		ClassDuplicate: {
-			fault.CelonisConflict,
+			fault.CelonisConflict, fault.CelonisNotUnique,
 		},
-		ClassRateLimit: {fault.CelonisRateLimited, fault.CelonisBudgetSpent},
+		ClassDestination: {fault.DestinationRefused, fault.DestinationRow, fault.DestinationAnswer, fault.DestinationInDoubt, fault.CelonisMailFixed, fault.CelonisStale, fault.CelonisInDoubt},
+		ClassRateLimit:   {fault.CelonisRateLimited, fault.CelonisBudgetSpent, fault.LookupLimit, fault.CelonisLicenses},
 		ClassConnection: {
 			fault.EgressRefused, fault.EgressDNS, fault.EgressTLS, fault.EgressUnreachable, fault.EgressTimeout,
-			fault.CelonisUnauthorized, fault.CelonisForbidden, fault.CelonisServer, fault.CelonisDisconnected, fault.ConnectionOffline,
+			fault.CelonisUnauthorized, fault.CelonisForbidden, fault.CelonisServer, fault.CelonisDisconnected, fault.ConnectionOffline, fault.LookupAnswerLost,
 		},
 	}
 }

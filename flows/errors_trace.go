@@ -29,7 +29,7 @@ func (s Spec) Trace() Trace {
 		return Trace(s.TraceKey)
 	}
 	var fields Trace
-	for _, key := range s.Import.Keys {
+	for _, key := range append(slices.Clone(s.Import.Keys), s.personKeys()...) {
 		field := key
 		if i := slices.IndexFunc(s.Mapping, func(r Rule) bool { return r.To == key }); i >= 0 {
 			field = cmp.Or(s.Mapping[i].From, key)

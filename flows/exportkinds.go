@@ -39,9 +39,12 @@ func exportKinds() map[ExportType]exportKind {
 		ExportWebhook: {members: []string{"webhook", "itemsPath", "gather"}, check: checkWebhook},
 		ExportPQL:     pqlKind(),
 		ExportMCPTool: mcpKind(),
+
+		ExportEventSubscription: subscriptionKind(),
 	}
 	maps.Copy(kinds, adminKinds())
 	maps.Copy(kinds, knowledgeKinds())
+	maps.Copy(kinds, scimExportKinds())
 	return kinds
 }
 

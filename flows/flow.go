@@ -71,6 +71,10 @@ type Flow struct {
 	Retrying bool
 	// Hook is what a write brings to the flow's webhook; a read leaves it nil.
 	Hook *HookChange
+	// Delivery is what a write brings to the secrets of the flow's import; a read leaves it nil.
+	Delivery *DeliveryChange
+	// Listen is what a write brings to the flow's subscription; a read leaves it nil.
+	Listen *SubscriptionChange
 	Spec
 }
 
@@ -107,7 +111,7 @@ type Spec struct {
 
 // Export is the source side of a flow.
 type Export struct {
-	Type ExportType `json:"type" validate:"required,oneof=file records http sql webhook auditLog loginHistory members permissions adoption pql mcpTool knowledgeModel odata"`
+	Type ExportType `json:"type" validate:"required,oneof=file records http sql webhook auditLog loginHistory members permissions adoption pql mcpTool knowledgeModel odata eventSubscription scimUsers scimGroups"`
 	// ConnectionID is the connection that is read through, where the type reads through one.
 	ConnectionID string `json:"connectionId,omitempty" validate:"max=64"`
 	// FileID names an uploaded file.
@@ -122,7 +126,7 @@ type Export struct {
 	CSV    *CSVOptions `json:"csv,omitempty"`
 	// Webhook is that of ExportWebhook.
 	Webhook *WebhookExport `json:"webhook,omitempty"`
-	// Gather says how posted records become pushes; only for ExportRecords and ExportWebhook.
+	// Gather says how posted records become pushes; only for ExportRecords, ExportWebhook and ExportEventSubscription.
 	Gather *Gather `json:"gather,omitempty"`
 	// Request, ItemsPath and Paging are those of ExportHTTP. ItemsPath is a JSON Pointer to the records in an answer; "" is
 	// the whole answer: an array of them, or one.
@@ -159,6 +163,12 @@ type Export struct {
 	SliceBy          string   `json:"sliceBy,omitempty" validate:"max=256"`
 	KeyFields        []string `json:"keyFields,omitempty" validate:"max=10,unique,dive,required,max=256"`
 	PageSize         int      `json:"pageSize,omitempty" validate:"min=0,max=5000"`
+	// TriggerID, Name, SkipErrors and StartFrom are those of ExportEventSubscription, whose KnowledgeModelID has the trigger.
+	// Name is what the subscription is called in Celonis; absent is the flow's. StartFrom is StartLatest or an offset.
+	TriggerID  string `json:"triggerId,omitempty" validate:"max=512"`
+	Name       string `json:"name,omitempty" validate:"max=900"`
+	SkipErrors bool   `json:"skipErrors,omitempty"`
+	StartFrom  string `json:"startFrom,omitempty" validate:"max=20"`
 	// Fields, KPIs, Filters, FilterExpr, Sort and Distinct are those of ExportKnowledgeModel.
 	Fields     []string `json:"fields,omitempty" validate:"max=2000,unique,dive,required,max=256"`
 	KPIs       []string `json:"kpis,omitempty" validate:"max=200,unique,dive,required,max=256"`
@@ -166,11 +176,16 @@ type Export struct {
 	FilterExpr []string `json:"filterExpr,omitempty" validate:"max=50,dive,required,max=4000"`
 	Sort       []string `json:"sort,omitempty" validate:"max=20,unique,dive,required,max=257"`
 	Distinct   bool     `json:"distinct,omitempty"`
-	// Select, Filter, FilterID and OrderBy are those of ExportOData.
+	// Select, Filter, FilterID and OrderBy are those of ExportOData; Filter in the language of SCIM, Attributes and Members
+	// are those of ExportSCIMUsers and ExportSCIMGroups. Attributes are asked for beside the id; Members, of groups, makes a
+	// record of each member.
 	Select   []string `json:"select,omitempty" validate:"max=2000,unique,dive,required,max=256"`
 	Filter   string   `json:"filter,omitempty" validate:"max=4000"`
 	FilterID string   `json:"filterId,omitempty" validate:"max=256"`
 	OrderBy  []string `json:"orderBy,omitempty" validate:"max=20,unique,dive,required,max=262"`
+
+	Attributes []string `json:"attributes,omitempty" validate:"max=50,unique,dive,required,max=256"`
+	Members    bool     `json:"members,omitempty"`
 	// Delta says what of the source a run reads; absent is everything.
 	Delta *DeltaSpec `json:"delta,omitempty"`
 }
@@ -215,10 +230,12 @@ type Rule struct {
 
 // Import is the destination side of a flow.
 type Import struct {
-	Type         ImportType `json:"type" validate:"required,oneof=dataPush continuousPush dataIngestion"`
-	ConnectionID string     `json:"connectionId" validate:"required,max=64"`
-	Table        string     `json:"table" validate:"required,max=128"`
-	Mode         Mode       `json:"mode,omitempty" validate:"omitempty,oneof=replace delta delete"`
+	Type ImportType `json:"type" validate:"required,oneof=dataPush continuousPush dataIngestion http webhook file scimUsers scimGroups"`
+	// ConnectionID is the connection that is written through, where the type writes through one.
+	ConnectionID string `json:"connectionId,omitempty" validate:"max=64"`
+	// Table is the table of the data pool, of the types that fill one.
+	Table string `json:"table,omitempty" validate:"max=128"`
+	Mode  Mode   `json:"mode,omitempty" validate:"omitempty,oneof=replace delta delete"`
 	// Keys are columns that tell rows apart; all but Replace need them.
 	Keys []string `json:"keys,omitempty" validate:"max=100,unique,dive,required,max=128"`
 	// OrderBy is the column whose highest value wins among the rows of a push that have the same keys; absent, the last row wins.
@@ -230,15 +247,68 @@ type Import struct {
 	FileType         FileType `json:"fileType,omitempty" validate:"omitempty,oneof=parquet csv"`
 	// Then is done in Celonis, in order, once the rows are in the table.
 	Then []Step `json:"then,omitempty" validate:"max=20,dive"`
+	// Format, FileName, CSV, Compression and KeepDays are those of ImportFile. FileName is a text with the placeholders
+	// {flow}, {run}, {date}, {time} and {trigger}; absent is DefaultFileName. KeepDays absent is DefaultKeepDays.
+	Format      Format      `json:"format,omitempty" validate:"omitempty,oneof=csv ndjson parquet"`
+	FileName    string      `json:"fileName,omitempty" validate:"max=200"`
+	CSV         *CSVOutput  `json:"csv,omitempty"`
+	Compression Compression `json:"compression,omitempty" validate:"omitempty,oneof=none gzip zstd"`
+	KeepDays    int         `json:"keepDays,omitempty" validate:"omitempty,min=1,max=365"`
+	// Request, BodyFormat, ItemsPath, ResultsPath, IdempotencyHeader and Concurrency are those of ImportHTTP. BodyFormat is
+	// BodyJSON or BodyNDJSON. ItemsPath is a JSON Pointer to where the rows stand in the body; "" is the whole body.
+	// ResultsPath is a JSON Pointer to what the answer says of each row; absent, an answer speaks of all rows.
+	Request     *DeliveryRequest `json:"request,omitempty"`
+	BodyFormat  string           `json:"bodyFormat,omitempty" validate:"omitempty,oneof=json ndjson"`
+	ItemsPath   string           `json:"itemsPath,omitempty" validate:"max=1024"`
+	ResultsPath *string          `json:"resultsPath,omitempty" validate:"omitempty,max=1024"`
+	// IdempotencyHeader names the header by whose value the API tells a repeated request.
+	IdempotencyHeader string `json:"idempotencyHeader,omitempty" validate:"max=100"`
+	// Concurrency is how many requests are under way at once; absent is 1, which keeps the order of rows.
+	Concurrency int `json:"concurrency,omitempty" validate:"min=0,max=16"`
+	// Webhook is that of ImportWebhook.
+	Webhook *WebhookImport `json:"webhook,omitempty"`
+	// Batch is how many rows a request of ImportHTTP and ImportWebhook has; absent is 1, whose body is an object.
+	Batch int `json:"batch,omitempty" validate:"min=0,max=1000"`
+	// OmitNulls leaves the members out of a body that have no value; else they are null.
+	OmitNulls bool `json:"omitNulls,omitempty"`
+	// Capture keeps the answers of a run as a file.
+	Capture bool `json:"capture,omitempty"`
+	// MatchBy to RoleDefault are those of ImportSCIMUsers and ImportSCIMGroups. MatchBy lists the attributes that a row's
+	// user or group is looked for by; absent is externalId, then the name.
+	MatchBy   []string   `json:"matchBy,omitempty" validate:"max=2,unique,dive,required,oneof=externalId userName displayName"`
+	OnMissing OnMissing  `json:"onMissing,omitempty" validate:"omitempty,oneof=leave deactivate empty delete"`
+	Guard     *SyncGuard `json:"guard,omitempty"`
+	Scope     SyncScope  `json:"scope,omitempty" validate:"omitempty,oneof=managed all"`
+	// IncludeAdmins lets those who have the role ADMIN be taken away; Keep lists the names of those who never are.
+	IncludeAdmins bool     `json:"includeAdmins,omitempty"`
+	Keep          []string `json:"keep,omitempty" validate:"max=1000,unique,dive,required,max=254"`
+	// RoleDefault is the role of new ones whose row names none.
+	RoleDefault string `json:"roleDefault,omitempty" validate:"omitempty,oneof=MEMBER ANALYST ADMIN"`
+	// OnDisable and SendInvitation are those of ImportSCIMUsers.
+	OnDisable      OnDisable `json:"onDisable,omitempty" validate:"omitempty,oneof=deactivate delete"`
+	SendInvitation *bool     `json:"sendInvitation,omitempty"`
+	// MemberBy, MemberMode, MemberSeparator and UnknownMembers are those of ImportSCIMGroups.
+	MemberBy        string `json:"memberBy,omitempty" validate:"omitempty,oneof=externalId userName"`
+	MemberMode      string `json:"memberMode,omitempty" validate:"omitempty,oneof=replace add"`
+	MemberSeparator string `json:"memberSeparator,omitempty" validate:"max=4"`
+	UnknownMembers  string `json:"unknownMembers,omitempty" validate:"omitempty,oneof=fail skip"`
 }
 
-// File is an uploaded file in the spool.
+// File is a file in the spool: an uploaded one, or one that a run has made.
 type File struct {
 	ID        string
 	Workspace string
 	Name      string
 	Bytes     int64
-	// SHA256 is the hex digest of the bytes as uploaded.
+	// SHA256 is the hex digest of the bytes as they are stored.
 	SHA256    string
 	CreatedAt time.Time
+	// FlowID and RunID are those of the run that made the file, Format and Rows what it holds; "" and 0 of an uploaded one.
+	FlowID string
+	RunID  string
+	Format Format
+	Rows   int64
+	// ExpiresAt is when the file's time is over, zero for never; RemovedAt is when its bytes went, zero while they are there.
+	ExpiresAt time.Time
+	RemovedAt time.Time
 }

@@ -1,6 +1,7 @@
 package flows
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/celonis-connector/connector/connections"
@@ -27,6 +28,7 @@ func Form() form.Spec {
 	}
 	join("/export", "Export", ExportForm())
 	s.Hints = append(s.Hints, shapingHints()...)
+	s.Hints = append(s.Hints, askingHints()...)
 	s.Hints = append(s.Hints, mappingHints()...)
 	s.Hints = append(s.Hints, ruleShapingHints()...)
 	s.Rules["/mapping/*"] = mappingRules()
@@ -104,7 +106,7 @@ func ExportForm() form.Spec {
 				Help: "Whether the first line names the columns. Without it they are column1, column2 and so on.",
 			},
 			{
-				Path: "/gather", Label: "Gathering", ShowWhen: []form.When{form.Is("type", ExportRecords, ExportWebhook)},
+				Path: "/gather", Label: "Gathering", ShowWhen: []form.When{form.Is("type", ExportRecords, ExportWebhook, ExportEventSubscription)},
 				Help: "How posted records become pushes: whichever bound is met first starts one. Every push counts against the team's hourly submissions.",
 			},
 			{Path: "/gather/rows", Label: "Records", Default: DefaultGatherRows, Help: "How many records start a push."},
@@ -129,6 +131,8 @@ func ExportForm() form.Spec {
 	s.Hints = append(s.Hints, knowledgeHints()...)
 	s.Rules[""] = append(s.Rules[""], celonisRules()...)
 	s.Rules[""] = append(s.Rules[""], knowledgeRules()...)
+	s.Hints = append(s.Hints, subscriptionHints()...)
+	s.Rules[""] = append(s.Rules[""], subscriptionRules()...)
 	s.Hints = append(s.Hints, deltaHints()...)
 	s.Hints = append(s.Hints, webhookHints()...)
 	s.Rules[""] = append(s.Rules[""], webhookRules()...)
@@ -151,23 +155,29 @@ func ImportForm() form.Spec {
 	isPush := []form.When{form.Is("type", ImportDataPush)}
 	return form.Spec{
 		Title: "Import", Help: "Where rows go.", Of: Import{},
-		Hints: []form.Hint{
+		Hints: slices.Concat([]form.Hint{
 			{
 				Path: "/type", Label: "Destination", Help: "What takes the rows.",
 				Titles: map[string]string{
 					string(ImportDataPush):       "A table of a data pool, by push jobs (Data Push)",
 					string(ImportContinuousPush): "A table of a data pool, upserted at intervals of Celonis's own (Continuous Data Push)",
 					string(ImportDataIngestion):  "A table of a data connection, by files in a bucket (Standard Data Ingestion)",
+					string(ImportHTTP):           "A REST API",
+					string(ImportWebhook):        "A URL that takes signed webhooks",
+					string(ImportFile):           "Files to download",
+					string(ImportSCIMUsers):      "Users of the Celonis team (SCIM)",
+					string(ImportSCIMGroups):     "Groups of the Celonis team (SCIM)",
 				},
 			},
 			{
-				Path: "/connectionId", Label: "Connection", Help: "The connection to the data pool.", Example: "0199f3a0-1111-7b54-9a3e-2f6c1d0b8e11",
+				Path: "/connectionId", Label: "Connection", ShowWhen: []form.When{form.Is("type", importsWith("connectionId")...)},
+				Help: "The connection that takes the rows: to the data pool, or of type http for an API.", Example: "0199f3a0-1111-7b54-9a3e-2f6c1d0b8e11",
 				OptionsFrom: &form.Options{
-					Path: "/v1/connections", Value: "id", Label: "name", Where: map[string]any{"apiType": connections.DataPush},
+					Path: "/v1/connections", Value: "id", Label: "name", Where: map[string]any{"apiType": writtenTypes()},
 				},
 			},
 			{
-				Path: "/table", Label: "Table", Help: "The table to fill. One that is not there yet is made.", Example: "PERMIT_EVENTS", OptionsFrom: table,
+				Path: "/table", Label: "Table", ShowWhen: []form.When{form.Is("type", importsWith("table")...)}, Help: "The table to fill. One that is not there yet is made.", Example: "PERMIT_EVENTS", OptionsFrom: table,
 				Refine: form.Schema{"pattern": `^[^\x00-\x1f\x7f-\x9f` + strings.ReplaceAll(tableForbidden, `\`, `\\`) + `]+$`},
 				HowTo:  []string{"In Celonis, open Data Integration and the data pool: its tables stand under Database schema."},
 			},
@@ -179,7 +189,7 @@ func ImportForm() form.Spec {
 				},
 			},
 			{
-				Path: "/keys", Label: "Keys", Help: "The columns that tell rows apart. Everything but mode replace needs them.", Example: []string{"CASE_ID"}, OptionsFrom: columns,
+				Path: "/keys", Label: "Keys", ShowWhen: []form.When{form.Is("type", importsWith("keys")...)}, Help: "The columns that tell rows apart. Everything but mode replace needs them.", Example: []string{"CASE_ID"}, OptionsFrom: columns,
 			},
 			{Path: "/keys/*", Label: "Column", Help: "A column of the rows."},
 			{
@@ -192,7 +202,7 @@ func ImportForm() form.Spec {
 				Help: "The column whose highest value wins among rows with the same keys.",
 			},
 			{
-				Path: "/dataConnectionId", Label: "Data connection", OptionsFrom: form.Picker("dataConnections", "connectionId"),
+				Path: "/dataConnectionId", Label: "Data connection", ShowWhen: []form.When{form.Is("type", importsWith("dataConnectionId")...)}, OptionsFrom: form.Picker("dataConnections", "connectionId"),
 				Help: "The data connection whose schema gets the table. Left out, the table is the pool's own.",
 			},
 			{
@@ -222,23 +232,23 @@ func ImportForm() form.Spec {
 				Path: "/then/*/onFailure", Label: "On failure", Default: Fail, Help: "What a failed step does to the run, whose rows are in the table by then.",
 				Titles: map[string]string{string(Fail): "The run fails", string(Warn): "A warning is kept and the run goes on"},
 			},
-		},
+		}, fileImportHints(), scimHints(), deliveryHints()),
 		Rules: importRules(),
 	}
 }
 
-// importRules: a push job can do everything; what has no job upserts by keys.
+// importRules are the rules between an import's members: what every type needs and does not have comes from the table of
+// types.
 func importRules() map[string][]form.Schema {
-	upserting := form.All(form.Need("keys"), form.Absent("mode", "fileType"), form.Without("then"))
 	ordered := form.Schema{"if": form.Need("orderBy"), "then": form.Schema{"properties": form.Schema{"mode": form.Schema{"const": Delta}}, "required": []string{"mode"}}}
 	return map[string][]form.Schema{
-		"": {
-			form.If(map[string]any{"type": ImportDataPush}, form.All(form.Without("ageColumn"), ordered)),
-			form.If(map[string]any{"type": ImportContinuousPush}, form.All(upserting, form.Without("ageColumn"))),
-			form.If(map[string]any{"type": ImportDataIngestion}, form.All(upserting, form.Without("orderBy"), form.Need("ageColumn", "dataConnectionId"))),
+		"": append(append(append(append(importKindRules(), scimRules()...), fileImportRules()...), deliveryRules()...),
+			form.If(map[string]any{"type": ImportDataPush}, ordered),
+			form.If(map[string]any{"type": ImportContinuousPush}, form.Need("keys")),
+			form.If(map[string]any{"type": ImportDataIngestion}, form.Need("keys", "ageColumn", "dataConnectionId")),
 			form.If(map[string]any{"mode": Delta}, form.Need("keys")),
 			form.If(map[string]any{"mode": Delete}, form.Need("keys")),
-		},
+		),
 		"/then/*": {
 			form.If(map[string]any{"type": StepDataJob}, form.Without("partial")),
 			form.If(map[string]any{"type": StepDataModel}, form.Absent("mode")),

@@ -108,7 +108,7 @@ const MaxWarnings = 100
 
 // Upserts reports whether rows replace those with the same keys, so that of
 // several rows with one key only one may be pushed.
-func (i Import) Upserts() bool { return i.Type != ImportDataPush || i.Mode == Delta }
+func (i Import) Upserts() bool { return i.HasTable() && (i.Type != ImportDataPush || i.Mode == Delta) }
 
 // Order is the column whose highest value wins among rows with the same keys,
 // "" when the last one in the source does.
@@ -119,15 +119,13 @@ func (i Import) Order() string {
 	return i.OrderBy
 }
 
-// importDefaults fills what a caller left out of an import.
-func importDefaults(i Import) Import {
-	if i.Type == ImportDataPush {
-		if i.Mode == "" {
-			i.Mode = Replace
-		}
-		if i.FileType == "" {
-			i.FileType = Parquet
-		}
+// pushDefaults are those of an import of type dataPush.
+func pushDefaults(i Import) Import {
+	if i.Mode == "" {
+		i.Mode = Replace
+	}
+	if i.FileType == "" {
+		i.FileType = Parquet
 	}
 	i.Then = slices.Clone(i.Then)
 	for n := range i.Then {
@@ -149,31 +147,12 @@ func importDefaults(i Import) Import {
 	return i
 }
 
-func checkImport(s Spec) (fields []fault.Field) {
-	i := s.Import
+// checkTable: a table has a name that Celonis can hold.
+func checkTable(i Import) []fault.Field {
 	if strings.ContainsFunc(i.Table, func(r rune) bool { return unicode.IsControl(r) || strings.ContainsRune(tableForbidden, r) }) {
-		fields = append(fields, invalid("/import/table", "must not hold quotes, slashes, semicolons or control characters"))
+		return []fault.Field{invalid("/import/table", "must not hold quotes, slashes, semicolons or control characters")}
 	}
-	switch i.Type {
-	case ImportDataPush:
-		fields = append(fields, checkDataPush(i)...)
-	case ImportContinuousPush:
-		fields = append(fields, checkUpserting(i)...)
-		fields = append(fields, notOf(i.Type, member{"/import/ageColumn", i.AgeColumn != ""})...)
-	case ImportDataIngestion:
-		fields = append(fields, checkUpserting(i)...)
-		fields = append(fields, notOf(i.Type, member{"/import/orderBy", i.OrderBy != ""})...)
-		if i.AgeColumn == "" {
-			fields = append(fields, missing("/import/ageColumn", "must name the column whose highest value wins"))
-		}
-		if i.DataConnectionID == "" {
-			fields = append(fields, missing("/import/dataConnectionId", "must name the data connection that takes the files"))
-		}
-	}
-	for n, step := range i.Then {
-		fields = append(fields, checkStep(fmt.Sprintf("/import/then/%d", n), step)...)
-	}
-	return append(fields, checkOrder(s)...)
+	return nil
 }
 
 func checkDataPush(i Import) (fields []fault.Field) {
@@ -183,30 +162,28 @@ func checkDataPush(i Import) (fields []fault.Field) {
 	if i.OrderBy != "" && i.Mode != Delta {
 		fields = append(fields, invalid("/import/orderBy", "belongs to the mode delta only"))
 	}
-	return append(fields, notOf(i.Type, member{"/import/ageColumn", i.AgeColumn != ""})...)
+	for n, step := range i.Then {
+		fields = append(fields, checkStep(fmt.Sprintf("/import/then/%d", n), step)...)
+	}
+	return fields
 }
 
 // checkUpserting holds for the imports that have no push job: nothing undoes
 // what they sent, so a repeated file must be harmless.
-func checkUpserting(i Import) (fields []fault.Field) {
+func checkUpserting(i Import) []fault.Field {
 	if len(i.Keys) == 0 {
-		fields = append(fields, missing("/import/keys", fmt.Sprintf("type %s needs the columns that tell rows apart", i.Type)))
+		return []fault.Field{missing("/import/keys", fmt.Sprintf("type %s needs the columns that tell rows apart", i.Type))}
 	}
-	return append(fields, notOf(i.Type,
-		member{"/import/mode", i.Mode != ""}, member{"/import/fileType", i.FileType != ""}, member{"/import/then", len(i.Then) > 0})...)
+	return nil
 }
 
-// member is a member of a spec and whether it is there.
-type member struct {
-	pointer string
-	given   bool
-}
-
-func notOf(t ImportType, members ...member) (fields []fault.Field) {
-	for _, m := range members {
-		if m.given {
-			fields = append(fields, invalid(m.pointer, "does not belong to an import of type "+string(t)))
-		}
+func checkIngestion(i Import) []fault.Field {
+	fields := checkUpserting(i)
+	if i.AgeColumn == "" {
+		fields = append(fields, missing("/import/ageColumn", "must name the column whose highest value wins"))
+	}
+	if i.DataConnectionID == "" {
+		fields = append(fields, missing("/import/dataConnectionId", "must name the data connection that takes the files"))
 	}
 	return fields
 }
@@ -219,6 +196,12 @@ func checkStep(at string, s Step) (fields []fault.Field) {
 		fields = append(fields, invalid(at+"/mode", "belongs to steps of type dataJob only"))
 	}
 	return fields
+}
+
+// member is a member of a spec and whether it is there.
+type member struct {
+	pointer string
+	given   bool
 }
 
 // checkOrder: the column that decides among equal keys must be one of the mapping.

@@ -129,6 +129,7 @@ func (e Export) markField() string {
 func knowledgeHints() []form.Hint {
 	is := func(types ...any) []form.When { return []form.When{form.Is("type", types...)} }
 	both, model, feed := is(ExportKnowledgeModel, ExportOData), is(ExportKnowledgeModel), is(ExportOData)
+	named := is(ExportKnowledgeModel, ExportOData, ExportEventSubscription)
 	pick := func(kind string, params map[string]string) *form.Options {
 		o := form.Picker(kind, "connectionId")
 		o.Params, o.Custom = params, true
@@ -139,7 +140,7 @@ func knowledgeHints() []form.Hint {
 	fields := pick("fields", ofRecord)
 	return []form.Hint{
 		{
-			Path: "/knowledgeModelId", Label: "Knowledge model", ShowWhen: both, OptionsFrom: pick("knowledgeModels", nil), Example: "order-to-cash.orders",
+			Path: "/knowledgeModelId", Label: "Knowledge model", ShowWhen: named, OptionsFrom: pick("knowledgeModels", nil), Example: "order-to-cash.orders",
 			Help: "The knowledge model that is read: <package key>.<knowledge model key>.", HowTo: []string{"In Celonis Studio, open the package: a model must be published to be read."},
 		},
 		{Path: "/record", Label: "Record", ShowWhen: both, OptionsFrom: pick("records", ofModel), Example: "ORDER", Help: "The record whose rows are read. Left out, the model is asked as a whole, for KPIs."},
@@ -150,7 +151,10 @@ func knowledgeHints() []form.Hint {
 		{Path: "/sort", Label: "Sort", ShowWhen: model, Example: []string{"-NET_VALUE"}, Help: "The order of the rows, with a minus before descending fields. It is kept while all rows fit into what Celonis shows at once."},
 		{Path: "/distinct", Label: "Distinct rows", ShowWhen: model, Default: false, Help: "Whether rows that are alike come once."},
 		{Path: "/select", Label: "Select", ShowWhen: feed, OptionsFrom: fields, Example: []string{"ORDER_ID"}, Help: "The fields that are read. Left out, every field of the record."},
-		{Path: "/filter", Label: "Filter", ShowWhen: feed, Example: "NET_VALUE gt 100", Help: "An OData expression that must hold for a row."},
+		{
+			Path: "/filter", Label: "Filter", ShowWhen: is(ExportOData, ExportSCIMUsers, ExportSCIMGroups), Example: "NET_VALUE gt 100",
+			Help: "What must hold for a row: an OData expression, or for users and groups a filter of SCIM, such as active eq true.",
+		},
 		{Path: "/filterId", Label: "Filter of the model", ShowWhen: feed, OptionsFrom: pick("filters", ofModel), Example: "OPEN_ORDERS", Help: "A filter of the knowledge model that rows must pass."},
 		{Path: "/orderBy", Label: "Order by", ShowWhen: feed, Example: []string{"ORDER_ID desc"}, Help: "The order of the rows. It is kept while all rows fit into what Celonis shows at once."},
 		{Path: "/sliceBy", Label: "Slice by", ShowWhen: both, OptionsFrom: fields, Example: "ORDER_ID", Help: "The field whose ranges share rows out over requests where Celonis shows only the first 5,000. Left out, one is chosen."},

@@ -33,6 +33,11 @@ const (
 	ConnectionOnline NotificationEvent = "connectionOnline"
 	// BudgetShort: a run waits because its team's push submissions of the hour are spent; once for each team and hour.
 	BudgetShort NotificationEvent = "budgetShort"
+	// EventsMissed: events of a flow's subscription did not come, though Celonis was asked for them again, or may not have
+	// come, as the subscription had gone from Celonis.
+	EventsMissed NotificationEvent = "eventsMissed"
+	// SubscriptionWasSuspended: Celonis had suspended a flow's subscription, and it was resumed.
+	SubscriptionWasSuspended NotificationEvent = "subscriptionSuspended"
 	// Sample is what a test of a notification sends.
 	Sample NotificationEvent = "test"
 )
@@ -55,7 +60,7 @@ const (
 type NotificationDraft struct {
 	Name   string              `json:"name" validate:"required,max=100"`
 	Type   NotificationType    `json:"type" validate:"required,oneof=webhook email"`
-	Events []NotificationEvent `json:"events" validate:"required,min=1,unique,dive,oneof=runFailed runRecovered connectionOffline connectionOnline budgetShort"`
+	Events []NotificationEvent `json:"events" validate:"required,min=1,unique,dive,oneof=runFailed runRecovered connectionOffline connectionOnline budgetShort eventsMissed subscriptionSuspended"`
 	// FlowIDs are the flows that it is about, and those whose connections it is about; none are all.
 	FlowIDs []string      `json:"flowIds,omitempty" validate:"omitempty,max=100,unique,dive,required,max=64"`
 	URL     string        `json:"url,omitempty" validate:"max=2000"`

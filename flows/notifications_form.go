@@ -25,7 +25,8 @@ func NotificationForm() form.Spec {
 				Titles: map[string]string{
 					string(RunFailed): "A flow's runs begin to fail", string(RunRecovered): "A flow's runs succeed again",
 					string(ConnectionOffline): "A connection goes offline", string(ConnectionOnline): "A connection comes back online",
-					string(BudgetShort): "A team's push submissions of the hour are spent",
+					string(BudgetShort):  "A team's push submissions of the hour are spent",
+					string(EventsMissed): "Events of Celonis did not come", string(SubscriptionWasSuspended): "Celonis had suspended a subscription",
 				},
 			},
 			{

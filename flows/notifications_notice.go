@@ -64,6 +64,8 @@ func (n *Notice) Path() string {
 		return "/v1/runs/" + n.Run.ID
 	case n.Connection != nil:
 		return "/v1/connections/" + n.Connection.ID
+	case n.Flow != nil:
+		return "/v1/flows/" + n.Flow.ID
 	}
 	return ""
 }

@@ -19,6 +19,8 @@ type NotificationStore interface {
 	UpdateNotification(ctx context.Context, n *Notification) error
 	// DeleteNotification removes a notification with what is on its way to it; fault RequestStale when revision (0 = any) does not fit.
 	DeleteNotification(ctx context.Context, workspace, id string, revision int64) error
+	// NoteNotificationTest puts on record that a sample is sent.
+	NoteNotificationTest(ctx context.Context, n *Notification) error
 }
 
 // DeliveryStore keeps the notices that are on their way. A notice is written in

@@ -60,6 +60,12 @@ func (s *NotificationService) Create(ctx context.Context, workspace string, d No
 	return n, nil
 }
 
+// Check gives a draft as it would be stored in the place of current, nil for a
+// new notification. Fault RequestInvalid with every fault of d.
+func (s *NotificationService) Check(ctx context.Context, workspace string, current *Notification, d NotificationDraft) (NotificationDraft, error) {
+	return s.check(ctx, workspace, d, current)
+}
+
 // Get reads a notification; fault NotificationNotFound.
 func (s *NotificationService) Get(ctx context.Context, workspace, id string) (*Notification, error) {
 	return s.Notifications.Notification(ctx, workspace, id)
@@ -126,6 +132,9 @@ func (s *NotificationService) SendSample(ctx context.Context, workspace, id stri
 		return DeliveryOutcome{}, err
 	}
 	if err := s.takeSample(workspace); err != nil {
+		return DeliveryOutcome{}, err
+	}
+	if err := s.Notifications.NoteNotificationTest(ctx, n); err != nil {
 		return DeliveryOutcome{}, err
 	}
 	notice := Notice{ID: s.NewID(), Event: Sample, At: s.Now(), Workspace: workspace}

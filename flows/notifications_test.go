@@ -51,6 +51,7 @@ func (s *shelf) UpdateNotification(_ context.Context, n *flows.Notification) err
 }
 
 func (s *shelf) DeleteNotification(context.Context, string, string, int64) error { return nil }
+func (s *shelf) NoteNotificationTest(context.Context, *flows.Notification) error { return nil }
 
 func (s *shelf) SendNotice(_ context.Context, _ *flows.Notification, n flows.Notice) error {
 	s.sent = append(s.sent, n)

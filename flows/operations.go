@@ -39,6 +39,10 @@ func (e Export) Operations() []connections.Operation {
 		return []connections.Operation{connections.QueryDataModels}
 	case ExportMCPTool:
 		return []connections.Operation{connections.RunTools}
+	case ExportEventSubscription:
+		return []connections.Operation{connections.SubscribeToEvents}
+	case ExportSCIMUsers, ExportSCIMGroups:
+		return []connections.Operation{connections.ProvisionUsers}
 	}
 	return nil
 }
@@ -77,6 +81,9 @@ func (u Uses) OperationUses(ctx context.Context, workspace, connectionID string)
 		}
 		if f.Export.ConnectionID == connectionID {
 			done = append(done, f.Export.Operations()...)
+		}
+		if f.AsksThrough(connectionID) {
+			done = append(done, connections.AskProcessCopilot)
 		}
 		if f.Import.ConnectionID == connectionID || len(done) > 0 {
 			uses = append(uses, connections.OperationUse{Usage: user, Operations: slices.Compact(done)})

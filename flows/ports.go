@@ -30,10 +30,14 @@ type FlowStore interface {
 	DeleteFlow(ctx context.Context, workspace, id string, revision int64) error
 }
 
-// FileStore keeps what is known of uploaded files; their bytes are in the spool.
+// FileStore keeps what is known of files, uploaded or made by runs; their bytes are in the spool.
 type FileStore interface {
 	CreateFile(ctx context.Context, f *File) error
+	// File gives one whose time is over too; see File.IsGone.
 	File(ctx context.Context, workspace, id string) (*File, error)
+	FileLister
+	// DeleteFile forgets a file; faults FileNotFound, and FileInUse while a flow or a run that has not ended reads it.
+	DeleteFile(ctx context.Context, workspace, id string) error
 }
 
 // RunStore keeps runs: what a caller starts, reads and cancels.

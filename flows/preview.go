@@ -248,6 +248,10 @@ type Forecast struct {
 	Table *DeclaredTable `json:"table"`
 	// Errors are at most MaxForecastErrors; the ledger counts all of them.
 	Errors []ForecastError `json:"errors"`
+	// Changes are the first of what would change, at most MaxForecastChanges; Checkpoint.Actions counts all of it.
+	Changes []ForecastChange `json:"changes,omitempty"`
+	// Actions is Checkpoint.Actions, for those who read the forecast alone.
+	Actions map[string]int64 `json:"actions,omitempty"`
 }
 
 // MaxForecastErrors bounds the record errors that a dry run tells.
@@ -273,7 +277,9 @@ func DeclareColumn(name, kind string, length int, keys []string) DeclaredColumn 
 }
 
 // TakesPosts reports whether an export's records are posted to the service, so that nothing can be fetched of it.
-func TakesPosts(t ExportType) bool { return t == ExportRecords || t == ExportWebhook }
+func TakesPosts(t ExportType) bool {
+	return t == ExportRecords || t == ExportWebhook || t == ExportEventSubscription
+}
 
 // NextOptions gives the options of the run that a flow would begin now: its
 // window is the one asked for, else what the watermark leaves. What would leave

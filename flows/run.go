@@ -2,6 +2,7 @@ package flows
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"time"
 
@@ -158,6 +159,23 @@ type Checkpoint struct {
 	Watermark string `json:"watermark,omitempty"`
 	// Warnings are in the order in which they came.
 	Warnings []Warning `json:"warnings,omitempty"`
+	// Actions counts what was done in a destination that tells: "created", "updated", "unchanged" and the like.
+	Actions map[string]int64 `json:"actions,omitempty"`
 	// Forecast is what a dry run has found; nil for any other run.
 	Forecast *Forecast `json:"forecast,omitempty"`
+}
+
+// Count adds to Actions; the map that was there stays as it is.
+func (c *Checkpoint) Count(done map[string]int64) {
+	if len(done) == 0 {
+		return
+	}
+	sum := maps.Clone(c.Actions)
+	if sum == nil {
+		sum = make(map[string]int64, len(done))
+	}
+	for action, n := range done {
+		sum[action] += n
+	}
+	c.Actions = sum
 }

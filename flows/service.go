@@ -46,7 +46,12 @@ type Deps struct {
 	// Progress may be left out; then nothing is known of how far runs are.
 	Progress ProgressSource
 	Webhooks WebhookStore
-	// Sealer seals the secrets of webhooks.
+	// Subscriptions keep what flows listen to; PublicURL is where Celonis reaches the service, "" where that is not known.
+	Subscriptions SubscriptionStore
+	PublicURL     string
+	// DeliverySecrets are those of imports of type webhook.
+	DeliverySecrets DeliverySecretStore
+	// Sealer seals the secrets of webhooks, subscriptions and deliveries.
 	Sealer      Sealer
 	Limits      Limits
 	Connections Connections
@@ -96,6 +101,12 @@ func (s *Service) create(ctx context.Context, workspace string, spec Spec, enabl
 	if err := s.setHook(f, nil, !enabled); err != nil {
 		return nil, err
 	}
+	if err := s.setDelivery(f, nil, !enabled); err != nil {
+		return nil, err
+	}
+	if err := s.setListen(f); err != nil {
+		return nil, err
+	}
 	if err := s.Flows.CreateFlow(ctx, f); err != nil {
 		return nil, err
 	}
@@ -128,7 +139,10 @@ func (s *Service) Update(ctx context.Context, workspace, id string, spec Spec, r
 	return s.change(ctx, workspace, id, revision, func(f *Flow) error {
 		was := f.Spec
 		f.Spec = spec
-		return s.setHook(f, &was, false)
+		if err := s.setHook(f, &was, false); err != nil {
+			return err
+		}
+		return s.setDelivery(f, &was, false)
 	})
 }
 
@@ -151,6 +165,9 @@ func (s *Service) change(ctx context.Context, workspace, id string, revision int
 		return nil, fault.New(fault.RequestStale, "the flow is at revision %d, not %d", f.Revision, revision)
 	}
 	if err := apply(f); err != nil {
+		return nil, err
+	}
+	if err := s.setListen(f); err != nil {
 		return nil, err
 	}
 	f.Revision++

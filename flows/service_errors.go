@@ -139,7 +139,7 @@ func (s *Service) retryRevisions(ctx context.Context, q ErrorQuery, f *Flow, ver
 // retry makes one run of errors. It waits from its beginning while the connection is offline.
 func (s *Service) retry(ctx context.Context, q ErrorQuery, f *Flow, out *Retried) error {
 	r := s.newRun(f, Retry)
-	_, err := s.Gate.Pass(ctx, f.Workspace, f.Import.ConnectionID)
+	err := s.pass(ctx, f)
 	switch {
 	case fault.Has(err, fault.ConnectionOffline):
 		r.State, r.WaitsFor, r.Error, r.ResumeAt = Waiting, f.Import.ConnectionID, RunErrorOf(err), fault.From(err).ResumeAt

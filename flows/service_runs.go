@@ -23,7 +23,7 @@ func (s *Service) StartRunWith(ctx context.Context, workspace, flowID string, as
 	if r.Options, err = s.runOptions(ctx, f, ask); err != nil {
 		return nil, err
 	}
-	_, err = s.Gate.Pass(ctx, workspace, f.Import.ConnectionID)
+	err = s.pass(ctx, f)
 	switch {
 	case fault.Has(err, fault.ConnectionOffline):
 		r.State, r.WaitsFor, r.Error, r.ResumeAt = Waiting, f.Import.ConnectionID, RunErrorOf(err), fault.From(err).ResumeAt
@@ -37,6 +37,15 @@ func (s *Service) StartRunWith(ctx context.Context, workspace, flowID string, as
 		s.announce(ctx, r.ID)
 	}
 	return r, nil
+}
+
+// pass asks whether the flow's import may use its connection; one without a connection may begin at once.
+func (s *Service) pass(ctx context.Context, f *Flow) error {
+	if f.Import.ConnectionID == "" {
+		return nil
+	}
+	_, err := s.Gate.Pass(ctx, f.Workspace, f.Import.ConnectionID)
+	return err
 }
 
 func (s *Service) startable(ctx context.Context, workspace, flowID string) (*Flow, error) {

@@ -58,6 +58,8 @@ type LookupTable struct {
 	Format Format `json:"format,omitempty" validate:"omitempty,oneof=csv ndjson json parquet"`
 	Key    string `json:"key,omitempty" validate:"max=1024"`
 	Value  string `json:"value,omitempty" validate:"max=1024"`
+	// Agent gives the values in place of entries and a file; only rules look values up in such a table.
+	Agent *AgentLookup `json:"agent,omitempty"`
 }
 
 // LookupValues are the entries of a lookup table; a value is a JSON string, number or boolean, kept as its text.

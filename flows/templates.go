@@ -72,6 +72,18 @@ func Templates() []FlowTemplate {
 			ID: "permissions", Name: "Celonis permissions",
 			Description: "Who holds which permission on what, as it is at the run. Celonis gives it to OAuth clients with the scope authorization.permissions:read.",
 		}, ExportPermissions, "CELONIS_PERMISSIONS", permissionColumns()),
+		scimTemplate(FlowTemplate{
+			ID: "scim-users", Name: "Celonis users by SCIM",
+			Description: "The team's users with their roles and the ids of the system that provisions them, as they are at the run. Needs the scope user-provisioning.scim.",
+		}, Export{Type: ExportSCIMUsers}, "SCIM_USERS", scimUserColumns()),
+		scimTemplate(FlowTemplate{
+			ID: "scim-groups", Name: "Celonis groups by SCIM",
+			Description: "The team's groups, as they are at the run. Needs the scope user-provisioning.scim.",
+		}, Export{Type: ExportSCIMGroups}, "SCIM_GROUPS", scimGroupColumns()),
+		scimTemplate(FlowTemplate{
+			ID: "scim-group-members", Name: "Celonis group members by SCIM",
+			Description: "Who is in which group of the team, as it is at the run. Needs the scope user-provisioning.scim.",
+		}, Export{Type: ExportSCIMGroups, Members: true}, "SCIM_GROUP_MEMBERS", scimMemberColumns()),
 	}
 }
 

@@ -14,8 +14,8 @@ import (
 )
 
 func newAudit() *cobra.Command {
-	cmd := &cobra.Command{Use: "audit", Short: "Prove that the audit log is whole"}
-	cmd.AddCommand(newAuditVerify(), newAuditHead())
+	cmd := &cobra.Command{Use: "audit", Short: "Show the audit log and prove that it is whole"}
+	cmd.AddCommand(newAuditVerify(), newAuditHead(), newAuditList())
 	return cmd
 }
 

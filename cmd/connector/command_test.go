@@ -15,6 +15,7 @@ import (
 	"github.com/celonis-connector/connector/flows"
 	"github.com/celonis-connector/connector/internal/app"
 	"github.com/celonis-connector/connector/internal/apptest"
+	"github.com/celonis-connector/connector/internal/audit"
 	"github.com/celonis-connector/connector/internal/columns"
 	"github.com/celonis-connector/connector/internal/eventlog"
 	"github.com/stretchr/testify/require"
@@ -62,6 +63,41 @@ func TestDemoStaysUpUntilInterrupted(t *testing.T) {
 	c.stdout.await(t, "The service stays up", c.done)
 	c.signal(syscall.SIGINT)
 	require.Equal(t, exitOK, c.wait().code)
+}
+
+// Two demos at once, and a demo beside a service, do not get into each other's way.
+func TestDemosTakeTheirOwnPorts(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	first, err := demoPort("", taken.Addr().String())
+	require.NoError(t, err)
+	defer first.Close()
+	second, err := demoPort("", first.Addr().String())
+	require.NoError(t, err)
+	defer second.Close()
+	require.NotEqual(t, first.Addr(), second.Addr())
+
+	p := newProgram(t).with("CONNECTOR_LISTEN", "")
+	for range 2 {
+		c := p.start("demo", "--rows", "10")
+		c.stdout.await(t, "The service stays up", c.done)
+		require.Regexp(t, `service +http://127\.0\.0\.1:[0-9]+,`, c.stdout.String())
+		defer c.signal(syscall.SIGINT)
+	}
+}
+
+func TestDemoOnTheAskedPort(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	r := newProgram(t).with("CONNECTOR_LISTEN", taken.Addr().String()).run("demo", "--once", "--rows", "10")
+	require.Equal(t, exitFailed, r.code)
+	require.Contains(t, r.stderr, "CONNECTOR_LISTEN")
+	require.Contains(t, r.stderr, taken.Addr().String())
+	require.Contains(t, r.stderr, "in use")
 }
 
 func TestDemoWithoutAFile(t *testing.T) {
@@ -189,6 +225,15 @@ func TestKeys(t *testing.T) {
 		require.Contains(t, turned.stdout, want)
 		require.NotContains(t, turned.stdout+turned.stderr, key)
 	}
+	log := printed[struct{ Events []auditLine }](t, rotating, "audit", "list", "--kind", "masterKey").Events
+	require.Len(t, log, 2, "one of the workspace and one of the service's own key; a rotation without work leaves none")
+	for i, workspace := range []string{"*", "default"} {
+		primary, _, _ := strings.Cut(second, ":")
+		require.Equal(t, []any{workspace, "shell", audit.Resealed, primary}, []any{log[i].Workspace, log[i].Actor, log[i].Action, log[i].Name})
+	}
+	require.Regexp(t, `default +[0-9]+ +\S+ +shell +resealed +masterKey`, rotating.run("audit", "list").stdout)
+	require.Equal(t, exitUsage, rotating.run("audit", "list", "--kind", "cabbage").code)
+	require.Equal(t, exitOK, rotating.run("audit", "verify").code)
 	require.Equal(t, exitOK, rotating.run("keys", "retire", id).code)
 	alone := first.with("CONNECTOR_MASTER_KEYS", second).run("keys", "status")
 	require.Equal(t, exitOK, alone.code, alone.stderr)

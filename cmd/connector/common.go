@@ -16,12 +16,12 @@ import (
 const quietLog = "error"
 
 // openApp makes the app of a configuration, with logs to w.
-func openApp(ctx context.Context, cfg config.Config, w io.Writer) (*app.App, error) {
+func openApp(ctx context.Context, cfg config.Config, w io.Writer, options ...app.Option) (*app.App, error) {
 	log, redactor, err := app.NewLog(cfg, w)
 	if err != nil {
 		return nil, err
 	}
-	return app.New(ctx, cfg, log, redactor)
+	return app.New(ctx, cfg, log, redactor, options...)
 }
 
 // stopApp ends an app within the configured time, although the command was interrupted.

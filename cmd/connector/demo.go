@@ -21,6 +21,8 @@ import (
 const (
 	demoTable = "DEMO_EVENTS"
 	demoSeed  = 20240102
+	// listenVariable is the one setting of the environment that the demo heeds.
+	listenVariable = "CONNECTOR_LISTEN"
 )
 
 type demoOptions struct {
@@ -38,7 +40,8 @@ func newDemo() *cobra.Command {
 makes a connection, tests it, uploads an event log, makes a flow, runs it, and
 compares the simulator's table with the file, value by value. All of it goes
 through the REST API. Then it stays up until Ctrl-C; --once ends it, with status
-0 only if the ledger balances and the table equals the file.`,
+0 only if the ledger balances and the table equals the file. The API takes the
+usual port, or a free one where that is taken; CONNECTOR_LISTEN names another.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.rows < 1 || o.rows > 50_000_000 {
 				return &exitError{code: exitUsage, cause: errors.New("--rows is a number from 1 to 50,000,000")}
@@ -112,7 +115,17 @@ func openStage(ctx context.Context, out, logs io.Writer) (_ *stage, _ func() err
 	if err != nil {
 		return nil, nil, err
 	}
-	if s.app, err = openApp(ctx, cfg, logs); err != nil {
+	port, err := demoPort(os.Getenv(listenVariable), cfg.Listen)
+	if err != nil {
+		return nil, nil, err
+	}
+	undo = append(undo, func() error {
+		if err := port.Close(); !errors.Is(err, net.ErrClosed) { // the app has closed what it served on
+			return err
+		}
+		return nil
+	})
+	if s.app, err = openApp(ctx, cfg, logs, app.WithListener(port)); err != nil {
 		return nil, nil, err
 	}
 	undo = append(undo, func() error { return stopApp(ctx, cfg, s.app) })
@@ -134,12 +147,23 @@ func demoConfig(dir, simulator string) (config.Config, error) {
 	cfg.MasterKeys = crypto.NewSecret(key)
 	cfg.AllowedHosts = []string{simulator}
 	cfg.LogLevel = quietLog
-	if listener, err := net.Listen("tcp", cfg.Listen); err != nil {
-		cfg.Listen = "127.0.0.1:0" // the usual port is taken
-	} else {
-		return cfg, listener.Close()
-	}
 	return cfg, nil
+}
+
+// demoPort binds the port of the demo's API: the one that was asked for, and no
+// other; else the usual one, or a free one where that is taken.
+func demoPort(asked, usual string) (net.Listener, error) {
+	if asked != "" {
+		l, err := net.Listen("tcp", asked)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", listenVariable, err)
+		}
+		return l, nil
+	}
+	if l, err := net.Listen("tcp", usual); err == nil {
+		return l, nil
+	}
+	return net.Listen("tcp", "127.0.0.1:0")
 }
 
 // play goes through the main job, a line for each step.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/celonis-connector/connector/crypto"
 	"github.com/celonis-connector/connector/internal/app"
+	"github.com/celonis-connector/connector/internal/audit"
 	"github.com/celonis-connector/connector/internal/config"
 	"github.com/spf13/cobra"
 )
@@ -45,6 +46,7 @@ func withVault(cmd *cobra.Command, work func(*app.Vault) error) error {
 	if err != nil {
 		return failed(err)
 	}
+	cmd.SetContext(audit.As(cmd.Context(), audit.Actor{ID: audit.Shell}))
 	v, err := app.OpenVault(cmd.Context(), cfg)
 	if err != nil {
 		return failed(err)

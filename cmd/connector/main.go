@@ -121,6 +121,7 @@ Start with
   connector demo              everything in one process, against a simulator
   connector serve             the service; its settings are CONNECTOR_* variables
   connector push orders.csv   push one file from a shell
+  connector ask ...           ask a Process Copilot agent from a shell
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but some records are bad,
 4 the connection does not work, 5 the audit log was tampered with, 130 interrupted.`,
@@ -128,7 +129,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but some records are bad,
 		SilenceErrors: true,
 		Version:       versionText(),
 	}
-	root.AddCommand(newServe(), newDemo(), newPush(), newDoctor(), newKeys(), newConfig(), newClients(), newAudit(), newBench(), newBenchSimulator(), newVersion())
+	root.AddCommand(newServe(), newDemo(), newPush(), newAsk(), newDoctor(), newKeys(), newConfig(), newClients(), newAudit(), newBench(), newBenchSimulator(), newVersion())
 	root.CompletionOptions.HiddenDefaultCmd = true
 	return root
 }

@@ -1,6 +1,7 @@
 package budget
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -96,6 +97,8 @@ type Requests struct {
 type Ticket struct {
 	*Requests
 	domain, runID string
+	// atMost bounds what is taken of the store at once; 0 is requestLease.
+	atMost int64
 
 	mu     sync.Mutex
 	left   int64
@@ -163,7 +166,7 @@ func (t *Ticket) slot(ctx context.Context) (time.Time, error) {
 	l, now := t.Limits.WithDefaults(), t.Now()
 	if t.left == 0 || !Day(now).Equal(t.day) {
 		lease, err := t.Store.LeaseRequests(ctx, RequestTake{
-			Domain: t.domain, RunID: t.runID, Want: min(requestLease, l.PerSecond), Expect: t.expect, Limits: l, Now: now,
+			Domain: t.domain, RunID: t.runID, Want: min(cmp.Or(t.atMost, requestLease), l.PerSecond), Expect: t.expect, Limits: l, Now: now,
 		})
 		switch {
 		case err != nil:

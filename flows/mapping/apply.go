@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"context"
 	"encoding/binary"
 	"slices"
 
@@ -33,6 +34,9 @@ type Applier struct {
 	dugData []byte
 	nulls   []columns.Cell
 	shaped  shapedScratch
+	// ctx is within what agents are asked; stopped is why one could not be.
+	ctx     context.Context
+	stopped error
 }
 
 // NewApplier makes an Applier of the plan.
@@ -85,7 +89,11 @@ func (a *Applier) get(c *column, index int) {
 	} else {
 		a.take(c, index, false)
 	}
-	if c.lookup != nil {
+	switch {
+	case c.lookup == nil:
+	case c.lookup.agent != nil:
+		a.askAgent(c)
+	default:
 		a.lookUp(c)
 	}
 	if c.protect != nil {

@@ -1,7 +1,7 @@
 // Package mapping turns records into rows: a mapping's rules are compiled once
 // into a plan, and the plan is applied to decoded blocks, column by column. It
 // also infers rules, and the lengths of text columns, from a sample. Nothing
-// here reads, writes or waits.
+// here reads, writes or waits but an Asker that is handed in.
 package mapping
 
 import (
@@ -124,6 +124,7 @@ func Compile(rules []flows.Rule, names []string, opt Options) (*Plan, error) {
 	}
 	c.filter()
 	c.hide()
+	c.openSecrets(rules)
 	c.collisions(rules)
 	c.faults = append(c.faults, missingKeys(c.plan.schema, opt.Keys)...)
 	if len(c.faults) > 0 {
@@ -139,7 +140,7 @@ func Compile(rules []flows.Rule, names []string, opt Options) (*Plan, error) {
 // holds, with pointers into the flow: every rule, every expression and the
 // lookup tables. The keys of a flow without a mapping are not looked at.
 func Check(spec flows.Spec) []fault.Field {
-	c := compiler{opt: Options{Shape: ShapeOf(spec)}, plan: &Plan{}}
+	c := compiler{opt: Options{Shape: ShapeOf(spec)}, plan: &Plan{}, checking: true}
 	c.lookups(spec.Lookups)
 	if spec.ExpandEmpty != "" && spec.Expand == "" {
 		c.fault("/expandEmpty", fault.MappingRule, "expandEmpty needs expand")
@@ -149,6 +150,8 @@ func Check(spec flows.Spec) []fault.Field {
 		c.rule(i, rule)
 	}
 	c.filter()
+	c.hide()
+	c.openSecrets(spec.Mapping)
 	if len(spec.Mapping) > 0 {
 		c.collisions(spec.Mapping)
 		c.faults = append(c.faults, missingKeys(c.plan.schema, spec.Import.Keys)...)
@@ -164,6 +167,8 @@ type compiler struct {
 	plan     *Plan
 	faults   []fault.Field
 	hint     string
+	// checking says that the lookup tables are looked at too.
+	checking bool
 }
 
 func (c *compiler) fault(pointer string, code fault.Code, format string, args ...any) {

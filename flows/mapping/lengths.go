@@ -22,6 +22,10 @@ func LengthsOf(rules []flows.Rule, sample Sample, opt Options) []flows.Rule {
 		if isOpen(wide[i]) {
 			wide[i].Length = columns.MaxStringBytes
 		}
+		if opt.Shape.asks(wide[i]) {
+			// A sample asks nobody: what would be asked about is taken as the text that it is.
+			wide[i] = flows.Rule{To: wide[i].To, From: wide[i].From, Expr: wide[i].Expr, Length: columns.MaxStringBytes}
+		}
 	}
 	longest := make([]int, len(rules))
 	if plan, err := Compile(wide, nil, Options{Shape: opt.Shape, JSON: opt.JSON}); err == nil {
@@ -46,6 +50,10 @@ func LengthsOf(rules []flows.Rule, sample Sample, opt Options) []flows.Rule {
 	}
 	for i := range out {
 		if isOpen(out[i]) {
+			if opt.Shape.asks(out[i]) {
+				out[i].Length = flows.AnswerLength
+				continue
+			}
 			if out[i].Default != nil {
 				longest[i] = max(longest[i], len(*out[i].Default))
 			}
@@ -57,6 +65,15 @@ func LengthsOf(rules []flows.Rule, sample Sample, opt Options) []flows.Rule {
 
 // LeavesLengths reports whether a column's length is to be found from a sample.
 func LeavesLengths(rules []flows.Rule) bool { return slices.ContainsFunc(rules, isOpen) }
+
+// asks reports whether a rule asks an agent for its values.
+func (s Shape) asks(r flows.Rule) bool {
+	if r.Lookup == nil {
+		return false
+	}
+	_, asks := s.Agents[r.Lookup.Table]
+	return asks
+}
 
 // isOpen reports whether a rule's column is text without a length.
 func isOpen(r flows.Rule) bool {

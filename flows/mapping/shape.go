@@ -34,6 +34,8 @@ type Shape struct {
 	DropEmpty      bool
 	// Tables are the lookup tables by name.
 	Tables map[string]map[string]string
+	// Agents are the lookup tables by name that agents give the values of.
+	Agents map[string]Agent
 	// Protector hides values; without one a row with a value to hash is an error.
 	Protector Protector
 	// Now is what now() gives, the same for all of a run.
@@ -41,14 +43,21 @@ type Shape struct {
 }
 
 // ShapeOf gives a flow's shape with the lookup tables that stand in it; those
-// of files are empty, and a Protector is still to be set.
+// of files are empty, and a Protector and Askers are still to be set.
 func ShapeOf(spec flows.Spec) Shape {
 	s := Shape{Filter: spec.Filter, Expand: spec.Expand, DropEmpty: spec.ExpandEmpty == flows.ExpandDrop}
 	if len(spec.Lookups) > 0 {
 		s.Tables = make(map[string]map[string]string, len(spec.Lookups))
 	}
 	for _, t := range spec.Lookups {
-		s.Tables[t.Name] = t.Values
+		if t.Agent == nil {
+			s.Tables[t.Name] = t.Values
+			continue
+		}
+		if s.Agents == nil {
+			s.Agents = map[string]Agent{}
+		}
+		s.Agents[t.Name] = Agent{Prompt: t.Agent.Prompt}
 	}
 	return s
 }
@@ -159,20 +168,16 @@ func (c *compiler) expression(pointer string, code fault.Code, text string, opt 
 			return nil
 		}
 		c.reads(pointer, field.name)
-		field = c.inElement(field)
-		i := slices.IndexFunc(s.references, func(r source) bool { return r.text == field.text })
-		if i < 0 {
-			i = len(s.references)
-			s.references = append(s.references, field)
-		}
-		comp.fields = append(comp.fields, i)
+		comp.fields = append(comp.fields, c.reference(c.inElement(field)))
 	}
 	return comp
 }
 
 // lookup is a compiled flows.RuleLookup.
 type lookup struct {
-	table      map[string]string
+	table map[string]string
+	// agent is asked in place of the table; nil for none.
+	agent      *agentLookup
 	standard   string
 	hasDefault bool
 }
@@ -182,10 +187,14 @@ func (c *compiler) lookup(at string, col *column, rule flows.Rule) {
 		return
 	}
 	table, known := c.opt.Shape.Tables[rule.Lookup.Table]
-	if !known {
+	agent, asks := c.opt.Shape.Agents[rule.Lookup.Table]
+	if !known && !asks {
 		c.fault(at+"/lookup/table", fault.MappingLookup, "there is no lookup table %q", rule.Lookup.Table)
 	}
 	col.lookup = &lookup{table: table}
+	if asks {
+		col.lookup.agent = c.agent(at, rule, agent)
+	}
 	if rule.Lookup.Default != nil {
 		col.lookup.standard, col.lookup.hasDefault = string(*rule.Lookup.Default), true
 	}
@@ -201,9 +210,23 @@ func (c *compiler) lookups(tables []flows.LookupTable) {
 		}
 		seen[t.Name] = true
 		ofFile := t.Format != "" || t.Key != "" || t.Value != ""
+		if t.Agent != nil {
+			if t.FileID != "" || t.Values != nil || ofFile {
+				c.fault(at, fault.MappingLookup, "the lookup table %q has an agent beside values or a file; it takes one of them", t.Name)
+			}
+			if _, err := parsePrompt(t.Agent.Prompt); err != nil {
+				c.fault(at+"/agent/prompt", fault.MappingLookup, "the prompt of the lookup table %q is not valid: %s", t.Name, err)
+			}
+			if out := t.Agent.Output; strings.HasPrefix(out, "/") {
+				if _, err := fieldOf(out); err != nil {
+					c.fault(at+"/agent/output", fault.MappingLookup, "the output of the lookup table %q is no JSON Pointer: %s", t.Name, err)
+				}
+			}
+			continue
+		}
 		switch {
 		case t.FileID == "" && t.Values == nil:
-			c.fault(at, fault.MappingLookup, "the lookup table %q has neither values nor a fileId", t.Name)
+			c.fault(at, fault.MappingLookup, "the lookup table %q has neither values nor a fileId nor an agent", t.Name)
 		case t.FileID != "" && t.Values != nil:
 			c.fault(at, fault.MappingLookup, "the lookup table %q has values and a fileId; it takes one of them", t.Name)
 		case t.FileID == "" && ofFile:

@@ -341,7 +341,7 @@ func TestWhatIsWrongWithAShape(t *testing.T) {
 		got[f.Pointer] = f.Detail
 	}
 	require.Equal(t, map[string]string{
-		"/lookups/0":               `the lookup table "a" has neither values nor a fileId`,
+		"/lookups/0":               `the lookup table "a" has neither values nor a fileId nor an agent`,
 		"/lookups/1/name":          `the lookup table "a" comes twice`,
 		"/lookups/1":               `the lookup table "a" has format, key or value, which only a table of a file takes`,
 		"/lookups/2":               `the lookup table "f" of a file needs format, key and value`,

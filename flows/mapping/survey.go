@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"context"
 	"maps"
 	"slices"
 
@@ -28,6 +29,15 @@ func (p *Plan) NewSurvey(opt InferOptions) *Survey {
 	s.applier.survey = s
 	return s
 }
+
+// Within is Applier.Within for what the survey applies.
+func (s *Survey) Within(ctx context.Context) *Survey {
+	s.applier.Within(ctx)
+	return s
+}
+
+// Stopped is Applier.Stopped.
+func (s *Survey) Stopped() error { return s.applier.Stopped() }
 
 // Add looks at the records of raw.
 func (s *Survey) Add(raw *columns.Raw) {

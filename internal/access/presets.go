@@ -17,7 +17,7 @@ type Preset struct {
 func Presets() []Preset {
 	return []Preset{
 		{"builder", "Builds and tries out integrations: connections, flows, runs, and the records that did not become rows",
-			[]Scope{ConnectionsRead, ConnectionsWrite, ConnectionsTest, FlowsRead, FlowsWrite, FlowsRun, RecordsRead, RecordsWrite}},
+			[]Scope{ConnectionsRead, ConnectionsWrite, ConnectionsTest, ChatUse, FlowsRead, FlowsWrite, FlowsRun, RecordsRead, RecordsWrite}},
 		{"operator", "Keeps flows running: reads everything, tests connections, starts and cancels runs, changes nothing",
 			[]Scope{ConnectionsRead, ConnectionsTest, FlowsRead, FlowsRun, RecordsRead}},
 		{"frontEnd", "A low-code front end that renders our forms: connections, flows and runs, never the data in them",

@@ -15,6 +15,7 @@ const (
 	ConnectionsRead  Scope = "connections:read"
 	ConnectionsWrite Scope = "connections:write"
 	ConnectionsTest  Scope = "connections:test"
+	ChatUse          Scope = "chat:use"
 	FlowsRead        Scope = "flows:read"
 	FlowsWrite       Scope = "flows:write"
 	FlowsRun         Scope = "flows:run"
@@ -42,10 +43,11 @@ func Catalogue() []Described {
 		{ConnectionsRead, "Read connections and which flows use them; never their secrets"},
 		{ConnectionsWrite, "Create, change and delete connections"},
 		{ConnectionsTest, "Make test calls to Celonis, with stored and with unsaved connections"},
+		{ChatUse, "Ask Process Copilot agents of Celonis, which may act on what they are told, and read and delete threads"},
 		{FlowsRead, "Read flows, their runs and the files they read"},
 		{FlowsWrite, "Create, change, enable, disable and delete flows, and upload files"},
 		{FlowsRun, "Start and cancel runs"},
-		{RecordsRead, "Read the records that did not become rows"},
+		{RecordsRead, "Read the records that did not become rows, and download files"},
 		{RecordsWrite, "Post records to flows"},
 		{ScimRead, "Read the users and groups of Celonis teams by SCIM"},
 		{ScimWrite, "Create, change and remove users and groups of Celonis teams by SCIM"},

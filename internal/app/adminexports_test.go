@@ -113,7 +113,7 @@ func TestEveryTemplateIsExact(t *testing.T) {
 
 	var list struct{ Items []struct{ ID string } }
 	s.Call(http.StatusOK, "GET", "/v1/flow-templates", nil, &list)
-	require.Len(t, list.Items, 5)
+	require.Len(t, list.Items, 8)
 	s.Problem(http.StatusNotFound, "GET", "/v1/flow-templates/none", nil)
 
 	t.Run("logins", func(t *testing.T) {

@@ -26,11 +26,13 @@ import (
 	"github.com/celonis-connector/connector/internal/engine"
 	"github.com/celonis-connector/connector/internal/fault"
 	"github.com/celonis-connector/connector/internal/httpapi"
+	"github.com/celonis-connector/connector/internal/listener"
 	"github.com/celonis-connector/connector/internal/notify"
 	"github.com/celonis-connector/connector/internal/outside"
 	"github.com/celonis-connector/connector/internal/portable"
 	"github.com/celonis-connector/connector/internal/queue"
 	"github.com/celonis-connector/connector/internal/scheduler"
+	"github.com/celonis-connector/connector/internal/scimgate"
 	"github.com/celonis-connector/connector/internal/spool"
 	"github.com/celonis-connector/connector/internal/store"
 	"github.com/celonis-connector/connector/internal/telemetry"
@@ -82,12 +84,16 @@ type App struct {
 	OAuthClients *connections.OAuthClientService
 	Tokens       *celonis.Tokens
 	// Logins are how outside connections log in.
-	Logins        *outside.Logins
-	Authorizer    *connections.Authorizer
+	Logins     *outside.Logins
+	Authorizer *connections.Authorizer
+	// Chats let callers ask agents of Celonis.
+	Chats         *connections.ChatService
 	Flows         *flows.Service
 	Notifications *flows.NotificationService
 	// Watches let callers follow runs.
 	Watches *flows.Watches
+	// SCIM is what identity providers provision through.
+	SCIM    *scimgate.Service
 	Access  *access.Service
 	Worker  *worker.Worker
 	Keyring *crypto.Keyring
@@ -117,6 +123,7 @@ type App struct {
 	repush     time.Duration
 	sender     *notify.Sender
 	noticePace notify.Pace
+	listening  listener.Pace
 	// endpoints and engine do runs and previews.
 	endpoints *endpoint.Builder
 	engine    *engine.Engine
@@ -134,7 +141,7 @@ func WithRepush(d time.Duration) Option { return func(a *App) { a.repush = d } }
 // New opens the database, checks that the keys fit it, opens the queue and
 // makes the services. It starts nothing and binds no port; Stop closes what it opened.
 func New(ctx context.Context, cfg config.Config, log *slog.Logger, redactor *telemetry.Redactor, options ...Option) (_ *App, err error) {
-	a := &App{cfg: cfg, log: log, redactor: redactor, failed: make(chan error, 1), now: now, repush: scheduler.DefaultRepush, noticePace: notify.DefaultPace()}
+	a := &App{cfg: cfg, log: log, redactor: redactor, failed: make(chan error, 1), now: now, repush: scheduler.DefaultRepush, noticePace: notify.DefaultPace(), listening: listeningPace(cfg)}
 	for _, o := range options {
 		o(a)
 	}
@@ -242,16 +249,18 @@ func (a *App) makeServices() error {
 	a.Authorizer = connections.NewAuthorizer(connections.AuthorizerDeps{
 		Connections: a.Connections, Grants: grants, Repository: a.Store, Exchanger: a.Tokens, PublicURL: a.cfg.PublicURL,
 	})
+	a.Chats = a.chats()
 	a.Flows = flows.NewService(flows.Deps{
 		Flows: a.Store, Files: a.Store, Runs: a.Store, Records: a.Store, Watermarks: a.Store, ErrorStore: a.Store, Connections: a.Store, Gate: a.Connections,
-		Schedules: a.Store, Links: a.Store, History: a.Store, Statistics: a.Store, Progress: a.Queue, Limits: a.teamLimits(), Webhooks: a.Store, Sealer: a.Keyring,
+		Schedules: a.Store, Links: a.Store, History: a.Store, Statistics: a.Store, Progress: a.Queue, Limits: a.teamLimits(), Webhooks: a.Store, DeliverySecrets: a.Store, Subscriptions: a.Store, PublicURL: a.address(), Sealer: a.Keyring,
 		Spool: a.Spool, Queue: a.Queue, Canceler: a.Queue, CheckMapping: mapping.Check,
 		Now: a.now, NewID: newID, Log: a.log,
 	})
-	a.Config = &portable.Service{Connections: a.Connections, OAuthClients: a.OAuthClients, Flows: a.Flows}
+	a.makeSCIM()
 	if err := a.makeNotices(domains); err != nil {
 		return err
 	}
+	a.Config = &portable.Service{Connections: a.Connections, OAuthClients: a.OAuthClients, Flows: a.Flows, Notifications: a.Notifications, Files: a.Store}
 	return a.makeAccess()
 }
 
@@ -260,8 +269,10 @@ func (a *App) makeWorker() {
 	a.endpoints = endpoint.NewBuilder(endpoint.Deps{
 		Targets: knownSecrets{targets: a.Connections, redactor: a.redactor}, Spool: a.Spool, Records: a.Store, Retries: a.Store,
 		Outside: knownSecrets{outside: a.Connections, redactor: a.redactor}, Logins: a.Logins, Databases: a.databases(), MaxSource: a.cfg.MaxSource,
+		DeliveryKeys: knownKeys{&flows.DeliveryKeys{Secrets: a.Store, Sealer: a.Keyring, Uses: a.uses, Now: a.now}, a.redactor},
+		FileSpool:    a.Spool, RunFiles: a.Store, MaxFile: a.cfg.MaxUpload,
 		TempDir: a.cfg.SpoolDir(), PollFor: a.cfg.PushWait, UploadTimeout: a.cfg.UploadTimeout, Transport: a.Egress.Transport(), Observer: chunkMetrics{a.metrics}, Log: a.log, Now: a.now,
-		Limits: &a.limits, Connections: a.Store, Governor: a.governor(), Quota: a.requests(), Tokens: a.Tokens, Protectors: protectors{a.Keyring, a.Store},
+		Limits: &a.limits, Connections: a.Store, Governor: a.governor(), Quota: a.requests(), Answers: a.Store, Tokens: a.Tokens, Protectors: protectors{a.Keyring, a.Store},
 	})
 	a.Worker = worker.New(worker.Deps{
 		Store: a.Store, Queue: workQueue{a.Queue}, Gate: a.Connections,

@@ -67,6 +67,8 @@ type AuditLog interface {
 	audit.Log
 	// AuditWorkspaces lists the workspaces that have a record, in order.
 	AuditWorkspaces(ctx context.Context) ([]string, error)
+	// AuditEvents gives at most the query's limit, the newest first.
+	AuditEvents(ctx context.Context, q audit.Query) ([]audit.Event, error)
 	Close() error
 }
 

@@ -22,7 +22,9 @@ import (
 	"github.com/celonis-connector/connector/crypto"
 	"github.com/celonis-connector/connector/internal/apptest"
 	"github.com/celonis-connector/connector/internal/celonissim"
+	"github.com/celonis-connector/connector/internal/config"
 	"github.com/celonis-connector/connector/internal/testservers"
+	"github.com/jackc/pgx/v5"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 )
@@ -120,6 +122,11 @@ func (s *said) add(body []byte) {
 // nowhere after it: no log line, answer, error, database byte, Redis key or file.
 func TestKeysAreFoundNowhere(t *testing.T) {
 	t.Parallel()
+	onEachDatabase(t, func(t *testing.T, on func(config.Config) config.Config) { findNoKeys(t, on) })
+}
+
+func findNoKeys(t *testing.T, on func(config.Config) config.Config) {
+	t.Helper()
 	sim := apptest.NewSim(t, func(o *celonissim.Options) {
 		team := &o.Teams[0]
 		team.Credentials[0].Key, team.Credentials[1].Key = markedAppKey, markedAPIKey
@@ -130,7 +137,7 @@ func TestKeysAreFoundNowhere(t *testing.T) {
 	host := strings.TrimPrefix(server.URL, "http://")
 
 	redisURL := testservers.Redis(t)
-	cfg := settings(t, server.URL)
+	cfg := on(settings(t, server.URL))
 	cfg.RedisURL = crypto.NewSecret(redisURL)
 	s := start(t, cfg)
 	var answers said
@@ -150,13 +157,18 @@ func TestKeysAreFoundNowhere(t *testing.T) {
 	s.stop()
 	everything["log"] = []byte(s.log.String())
 	s.addFiles(everything)
+	database := "connector.db"
+	if dsn := cfg.DatabaseURL.Reveal(); dsn != "" {
+		database = "table connections"
+		for table, rows := range tableContent(t, dsn) {
+			everything["table "+table] = rows
+		}
+	}
 
 	// What must be there is found, so that finding nothing means something.
 	const mark = "name-that-is-looked-for"
-	places := strings.Join(everything.find(mark), " ")
-	for _, place := range []string{"answers", "connector.db"} {
-		require.Contains(t, places, place)
-	}
+	require.Contains(t, strings.Join(everything.find(mark), " "), "answers")
+	require.Contains(t, strings.Join(everything.find("renamed token"), " "), database)
 	require.Contains(t, strings.Join(everything.find("celonis call is tried again"), " "), "log")
 	require.Contains(t, strings.Join(everything.find("row-of-the-file"), " "), filepath.Join("data", "files"))
 	require.NotEmpty(t, haystack{"x": []byte("h=" + base64.StdEncoding.EncodeToString([]byte("AppKey "+markedAppKey)))}.find(markedAppKey))
@@ -238,6 +250,29 @@ func (s *service) addFiles(into haystack) {
 		return err
 	}))
 	require.NotZero(s.t, count)
+}
+
+// tableContent reads every row of every table of PostgreSQL, as text.
+func tableContent(t *testing.T, dsn string) haystack {
+	t.Helper()
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, dsn)
+	require.NoError(t, err)
+	defer conn.Close(ctx)
+	texts := func(query string) []string {
+		rows, err := conn.Query(ctx, query)
+		require.NoError(t, err)
+		list, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		require.NoError(t, err, query)
+		return list
+	}
+	all := haystack{}
+	for _, table := range texts(`SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')`) {
+		// Bytes come as hexadecimal, which is one of the forms looked for.
+		all[strings.TrimPrefix(table, "public.")] = []byte(strings.Join(texts("SELECT t::text FROM "+table+" t"), "\n"))
+	}
+	require.Greater(t, len(all), 20, "tables that were read")
+	return all
 }
 
 // redisContent reads every key with its value.

@@ -144,10 +144,17 @@ func (b body) try(t *testing.T, c *apptest.Client, method, path string) apptest.
 // code is the problem's code, "" when the answer is none.
 func code(a apptest.Answer) string {
 	var p struct {
-		Code string `json:"code"`
+		Code     string `json:"code"`
+		ScimType string `json:"scimType"`
 	}
 	if a.Status < http.StatusBadRequest || json.Unmarshal(a.Body, &p) != nil {
 		return ""
+	}
+	if a.Header.Get("Content-Type") == "application/scim+json" { // tells no code: its challenge says why
+		if strings.Contains(a.Header.Get("WWW-Authenticate"), "insufficient_scope") {
+			return "access.insufficient_scope"
+		}
+		return "scim " + p.ScimType
 	}
 	return p.Code
 }

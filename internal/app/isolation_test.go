@@ -56,6 +56,7 @@ func settle(t *testing.T, s *service, sim *apptest.Sim) estate {
 		"url": sim.URL + "/hook", "secret": "a-secret-of-acme-0123456789", "flowIds": []string{e.ids["flows"]}})
 	e.ids["clients"] = id(http.StatusCreated, "/v1/clients", map[string]any{"name": canary, "scopes": []string{"flows:read"}})
 	e.ids["secrets"] = id(http.StatusCreated, "/v1/clients/"+e.ids["clients"]+"/secrets", nil)
+	e.ids["threads"] = settleThread(t, s, sim)
 	return e
 }
 
@@ -133,6 +134,8 @@ func (e estate) requireNotFound(t *testing.T, stranger *apptest.Client, op opera
 				return "pools"
 			case "secretId":
 				return secret
+			case "threadId":
+				return e.ids["threads"]
 			}
 			return id
 		})

@@ -67,7 +67,7 @@ func TestASetUpMovesToAnotherService(t *testing.T) {
 		require.Equal(t, []string{"connection Pool unchanged", "flow Records unchanged", "flow flow to F unchanged"}, same.told())
 
 		to := start(t, on(settings(t, sim.URL)))
-		want := []string{"connection Pool create", "flow Records create", "flow flow to F conflict /export/fileId:file.not_found"}
+		want := []string{"connection Pool create", "flow Records create", "flow flow to F conflict /export/file:file.not_found"}
 		dry := to.importing("?dryRun=true", exported.Body)
 		require.Equal(t, want, dry.told())
 		require.Equal(t, 1, dry.Conflicts)

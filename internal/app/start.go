@@ -53,6 +53,8 @@ func (a *App) Start(ctx context.Context, roles []Role) (err error) {
 		prober := &scheduler.Prober{Connections: a.Connections, Every: a.cfg.SweepInterval, Log: a.log}
 		a.loops.Go(func() { _ = prober.Run(loops) })
 		a.loops.Go(func() { _ = a.dispatcher().Run(loops) })
+		a.loops.Go(func() { a.SCIM.Run(loops, a.cfg.SweepInterval) })
+		a.loops.Go(func() { _ = a.subscriptions().Run(loops) })
 	}
 	a.loops.Go(func() { a.watch(loops) })
 	// Health and metrics are every role's, so the port is too.
@@ -72,17 +74,22 @@ func (a *App) scheduler() *scheduler.Scheduler {
 	}
 }
 
+// WithListener gives the App a port that is bound already, in the place of its
+// configuration's. It is closed with the API that Start serves on it.
+func WithListener(l net.Listener) Option { return func(a *App) { a.listener = l } }
+
 // serve binds the port and serves the API on it.
 func (a *App) serve(ctx context.Context) error {
 	proxies, err := a.cfg.Proxies()
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", a.cfg.Listen)
-	if err != nil {
-		return fmt.Errorf("CONNECTOR_LISTEN: %w", err)
+	if a.listener == nil {
+		if a.listener, err = net.Listen("tcp", a.cfg.Listen); err != nil {
+			return fmt.Errorf("CONNECTOR_LISTEN: %w", err)
+		}
 	}
-	a.listener = listener
+	listener := a.listener
 	server := &http.Server{
 		Handler: a.handler(proxies), ReadHeaderTimeout: headerTimeout, ReadTimeout: requestTimeout,
 		WriteTimeout: requestTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
@@ -110,7 +117,7 @@ func (a *App) serve(ctx context.Context) error {
 
 func (a *App) handler(proxies []netip.Prefix) http.Handler {
 	return httpapi.New(httpapi.Deps{
-		Connections: a.Connections, ConnectionTests: a.Connections, OAuthClients: a.OAuthClients, Authorizations: a.Authorizer, Options: a.pickers(), Forms: a.forms, ScopeAdvisor: a.Connections, Flows: a.Flows, Runs: a.Flows, Watches: a.Watches, Statistics: a.Flows, Notifications: a.Notifications, Watermarks: a.Flows, Previews: a.previews(), Records: a.Flows, Webhooks: a.Flows, Errors: a.Flows, Files: a.Flows,
+		Connections: a.Connections, ConnectionTests: a.Connections, OAuthClients: a.OAuthClients, Authorizations: a.Authorizer, Options: a.pickers(), Chats: a.Chats, Forms: a.forms, ScopeAdvisor: a.Connections, Flows: a.Flows, Runs: a.Flows, Watches: a.Watches, Statistics: a.Flows, Notifications: a.Notifications, Watermarks: a.Flows, Previews: a.previews(), SCIM: a.SCIM, SCIMOperations: a.SCIM, Records: a.Flows, Webhooks: a.Flows, Subscriptions: a.Flows, Errors: a.Flows, Files: a.Flows, FileContents: a.Spool,
 		Access: a.Access, TokenServer: a.Access, Clients: a.Access, ClientSecrets: a.Access, PublicURL: a.address(), Audit: a.Store, Config: a.Config, Idempotency: idempotency{a.Store}, Health: readiness{a.health}, Metrics: a.metrics.Handler(),
 		Observer: requestMetrics{a.metrics}, Log: a.log, Now: a.now, MaxFileBytes: a.cfg.MaxUpload, Limits: requestLimits(a.cfg), Uses: a.uses, Budgets: a.budgets(),
 		CORSOrigins: a.cfg.CORSOrigins, TrustedProxies: proxies,
@@ -124,6 +131,7 @@ const errorsAtOnce = 1000
 func (a *App) watch(ctx context.Context) {
 	ticker := time.NewTicker(checkEvery)
 	defer ticker.Stop()
+	files := &fileSweep{store: a.Store, spool: a.Spool, now: a.now}
 	for {
 		a.health.Report("database", a.Store.Ping(ctx))
 		a.health.Report("redis", a.Queue.Ping(ctx))
@@ -142,6 +150,9 @@ func (a *App) watch(ctx context.Context) {
 		}
 		if _, err := a.Store.SweepErrors(ctx, a.now(), errorsAtOnce); err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "record errors whose time is over stay for now", "error", err)
+		}
+		if err := files.sweep(ctx); err != nil && ctx.Err() == nil {
+			a.log.WarnContext(ctx, "files whose time is over stay for now", "error", err)
 		}
 		select {
 		case <-ctx.Done():

@@ -84,10 +84,11 @@ func (v *Vault) Pending(ctx context.Context) (rows int64, err error) {
 	return rows, err
 }
 
-// Rotate seals every row under the primary key while the service runs. Fault
+// Rotate seals every row under the primary key while the service runs, and
+// leaves an event in each workspace that had others. Fault
 // SecretUnsealed names rows that do not open; all others are done then.
 func (v *Vault) Rotate(ctx context.Context, told func(crypto.Rotation)) (crypto.Rotation, error) {
-	r, err := v.keyring.RotateAll(ctx, v.store, told)
+	r, err := v.keyring.RotateAll(ctx, v.store.Rotation(), told)
 	if err != nil || len(r.Closed) == 0 {
 		return r, err
 	}

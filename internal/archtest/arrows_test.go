@@ -35,6 +35,7 @@ var arrows = map[string][]string{
 
 	"internal/form":      {},
 	"internal/pace":      {},
+	"internal/scim":      {"internal/fault"},
 	"internal/audit":     {},
 	"internal/validate":  {"internal/fault"},
 	"internal/telemetry": {"crypto", "internal/fault"},
@@ -42,37 +43,41 @@ var arrows = map[string][]string{
 	// Domain: knows no adapter.
 	"connections":        {"crypto", "internal/audit", "internal/fault", "internal/form", "internal/pace", "internal/validate"},
 	"connections/picker": {"connections", "internal/fault"},
-	"flows":              {"connections", "crypto", "internal/sqlsource/query", "internal/fault", "internal/columns", "internal/form", "internal/validate", "flows/budget", "flows/schedule"},
+	"flows":              {"connections", "crypto", "internal/sqlsource/query", "internal/fault", "internal/columns", "internal/form", "internal/scim", "internal/validate", "flows/budget", "flows/schedule"},
 	"flows/mapping":      {"flows", "internal/fault", "internal/columns"},
 
 	// Adapters: never each other.
-	"internal/store":              {"connections", "flows", "crypto", "internal/access", "internal/audit", "internal/fault"},
-	"internal/store/storetest":    {"connections", "flows", "crypto", "internal/access", "internal/audit", "internal/fault", "internal/store"},
+	"internal/store":              {"connections", "flows", "crypto", "internal/access", "internal/audit", "internal/fault", "internal/scim", "internal/scimgate"},
+	"internal/store/storetest":    {"connections", "flows", "crypto", "internal/access", "internal/audit", "internal/fault", "internal/store", "internal/scim", "internal/scimgate"},
 	"internal/queue":              {"flows", "internal/fault"},
 	"internal/sqlsource":          {"crypto", "internal/fault", "internal/sqlsource/query"},
 	"internal/sqlsource/query":    {},
 	"internal/notify":             {"crypto", "flows", "internal/audit", "internal/fault"},
 	"internal/outside":            {"connections", "crypto", "internal/fault"},
 	"internal/kmsource":           {"internal/fault"},
+	"internal/httpsink":           {"flows", "internal/columns", "internal/fault", "internal/httpsource", "internal/outside"},
 	"internal/httpsource":         {"connections", "flows", "crypto", "internal/columns", "internal/fault"},
-	"internal/celonis":            {"connections", "crypto", "internal/columns", "internal/fault"},
-	"internal/httpapi":            {"connections", "flows", "crypto", "internal/access", "internal/audit", "internal/portable", "internal/fault", "internal/form", "internal/httpapi/strictjson", "internal/pace", "internal/validate", "openapi"},
+	"internal/celonis":            {"connections", "crypto", "internal/columns", "internal/fault", "internal/scim"},
+	"internal/httpapi":            {"connections", "flows", "crypto", "internal/access", "internal/audit", "internal/portable", "internal/fault", "internal/form", "internal/httpapi/strictjson", "internal/pace", "internal/validate", "openapi", "internal/scim", "internal/scimgate"},
 	"internal/httpapi/strictjson": {"internal/fault"},
 
 	// The parts of a run.
 	"internal/access":    {"crypto", "internal/fault"},
 	"internal/engine":    {"flows", "internal/columns", "internal/fault"},
-	"internal/endpoint":  {"connections", "flows", "internal/celonis", "internal/columns", "internal/engine", "internal/fault", "internal/httpsource", "internal/kmsource", "internal/outside", "internal/spool", "internal/sqlsource"},
+	"internal/provision": {"internal/fault"},
+	"internal/endpoint":  {"connections", "flows", "internal/celonis", "internal/columns", "internal/engine", "internal/fault", "internal/httpsink", "internal/httpsource", "internal/kmsource", "internal/listener", "internal/outside", "internal/provision", "internal/scim", "internal/spool", "internal/sqlsource"},
 	"internal/worker":    {"flows", "internal/audit", "internal/engine", "internal/fault"},
 	"internal/portable":  {"connections", "flows", "internal/audit", "internal/fault"},
 	"internal/preview":   {"connections", "flows", "internal/columns", "internal/engine", "internal/fault", "internal/pace"},
+	"internal/scimgate":  {"crypto", "internal/audit", "internal/fault", "internal/scim"},
 	"internal/scheduler": {"flows", "internal/fault"},
+	"internal/listener":  {"flows", "crypto", "internal/audit", "internal/fault"},
 
 	// The top joins everything.
 	"internal/app": {
 		"connections", "flows", "crypto", "internal/access", "internal/audit", "internal/celonis", "internal/columns", "internal/config",
-		"internal/egress", "internal/endpoint", "internal/engine", "internal/fault", "internal/httpapi", "internal/notify", "internal/outside", "internal/portable", "internal/preview", "internal/queue",
-		"internal/scheduler", "internal/spool", "internal/sqlsource", "internal/store", "internal/telemetry", "internal/worker",
+		"internal/egress", "internal/endpoint", "internal/engine", "internal/fault", "internal/httpapi", "internal/listener", "internal/notify", "internal/outside", "internal/portable", "internal/preview", "internal/queue",
+		"internal/scheduler", "internal/spool", "internal/sqlsource", "internal/store", "internal/telemetry", "internal/worker", "internal/scim", "internal/scimgate",
 	},
 	"internal/doctor": {
 		"crypto", "internal/app", "internal/config", "internal/egress", "internal/fault", "internal/queue", "internal/spool", "internal/store",

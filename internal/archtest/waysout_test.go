@@ -55,7 +55,7 @@ var waysOut = []wayOut{
 	{"net/http", []string{"DefaultClient", "DefaultTransport", "Get", "Post", "PostForm", "Head", "ProxyFromEnvironment", "ProxyURL", "ListenAndServe", "ListenAndServeTLS"}, nil},
 	{"net/http", []string{"Transport", "NewClientConn"}, map[string]string{
 		"internal/egress": isTheDialer, "cmd/connector/apiclient.go": ownAPI, "cmd/connector/bench.go": ownAPI, "cmd/connector/doctor.go": probesOwn,
-		"cmd/celonis-sim/health.go": simulator, "internal/apptest": forTests,
+		"cmd/celonis-sim/health.go": simulator, "internal/celonissim/subscriptionsend.go": simulator, "internal/apptest": forTests,
 	}},
 	{"crypto/tls", []string{"Dial", "DialWithDialer", "Dialer"}, nil},
 	{"crypto/tls", []string{"Client"}, map[string]string{

@@ -35,11 +35,19 @@ const (
 	Posted Action = "posted"
 	// Revoked: a token was ended before its time.
 	Revoked Action = "revoked"
+	// Resealed: secrets of the workspace were sealed under another master key. Those of one rotation are one event.
+	Resealed Action = "resealed"
+	// Asked: an agent of Celonis was asked, whether its answer came or not.
+	Asked Action = "asked"
+	// Queued: a SCIM write waits until Celonis is back. Refused: Celonis does not take it. Discarded: one that had failed was dropped.
+	Queued    Action = "queued"
+	Refused   Action = "refused"
+	Discarded Action = "discarded"
 )
 
 // Actions lists every action.
 func Actions() []Action {
-	return []Action{Created, Updated, Deleted, Enabled, Disabled, Tested, Authorized, SecretUsed, Started, Canceled, Retried, Resolved, Posted, Revoked}
+	return []Action{Created, Updated, Deleted, Enabled, Disabled, Tested, Authorized, SecretUsed, Started, Canceled, Retried, Resolved, Posted, Revoked, Resealed, Asked, Queued, Refused, Discarded}
 }
 
 // Kind is the noun of an object.
@@ -55,11 +63,17 @@ const (
 	RunOf        Kind = "run"
 	RecordError  Kind = "recordError"
 	File         Kind = "file"
+	MasterKey    Kind = "masterKey"
+	// Conversation is one with an agent of Celonis: ObjectID is Celonis's id of it, Name the agent.
+	Conversation Kind = "conversation"
+	// ScimUser and ScimGroup are provisioned through the gateway: ObjectID is the id that the caller knows, Name the verb and the connection's id.
+	ScimUser  Kind = "scimUser"
+	ScimGroup Kind = "scimGroup"
 )
 
 // Kinds lists every kind.
 func Kinds() []Kind {
-	return []Kind{Connection, OAuthClient, Flow, APIClient, Notification, RunOf, RecordError, File}
+	return []Kind{Connection, OAuthClient, Flow, APIClient, Notification, RunOf, RecordError, File, MasterKey, Conversation, ScimUser, ScimGroup}
 }
 
 // The actors that are no API client.

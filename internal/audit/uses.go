@@ -21,7 +21,11 @@ const (
 	ForToken     Purpose = "token"
 	ForWebhook   Purpose = "webhook"
 	ForNotice    Purpose = "notification"
-	ForOther     Purpose = "other"
+	ForChat      Purpose = "chat"
+	// ForSubscription: a subscription to events of Celonis is looked after.
+	ForSubscription Purpose = "subscription"
+	ForProvisioning Purpose = "provisioning"
+	ForOther        Purpose = "other"
 )
 
 // For says what secrets are opened for in what is done with the context.

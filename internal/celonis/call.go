@@ -29,6 +29,10 @@ type call struct {
 	repeatable bool
 	// timeout bounds one try; 0 is the policy's.
 	timeout time.Duration
+	// header holds what the request says beside what every request does; it may set Content-Type.
+	header http.Header
+	// large bounds the answer in the place of maxAnswer, when not 0.
+	large int64
 	// most makes the answer one that is read while it comes, up to so many bytes; 0 is an answer that is read whole.
 	most int64
 	// out takes the JSON of a success; nil when the body does not matter.
@@ -110,7 +114,7 @@ func (c *Client) send(ctx context.Context, k call) (*reply, error) {
 }
 
 func (c *Client) request(ctx context.Context, k call) (*http.Request, error) {
-	ctx = withTries(ctx, tries{repeatable: k.repeatable, timeout: k.timeout, most: k.most})
+	ctx = withTries(ctx, tries{repeatable: k.repeatable, timeout: k.timeout, most: k.most, large: k.large})
 	if k.progress != nil {
 		ctx = k.progress.trace(ctx)
 	}
@@ -135,6 +139,9 @@ func (c *Client) request(ctx context.Context, k call) (*http.Request, error) {
 	}
 	if k.payload != nil {
 		k.payload.attach(req)
+	}
+	for name, values := range k.header {
+		req.Header[name] = values
 	}
 	return req, nil
 }

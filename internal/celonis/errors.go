@@ -21,6 +21,8 @@ const (
 	areaIntelligence
 	areaAdmin
 	areaTools
+	areaSCIM
+	areaChat
 )
 
 // operation says what a call is for, in the words of an error.
@@ -67,6 +69,9 @@ func (c *Client) statusFault(op operation, r *reply) *fault.Error {
 	a := readAnswer(r.header.Get("Content-Type"), r.body)
 	cause := &statusError{r.method, r.path, r.status, a.family, c.redact.words(a.code), r.requestID}
 	code := codeOf(op, r.status, a)
+	if op.area == areaSCIM {
+		code = scimCode(code, op, r.status, a)
+	}
 	e := fault.Wrap(cause, code, "%s", sentence(code, op, r.status))
 	if words := c.redact.words(a.words); words != "" {
 		e.Message += fmt.Sprintf(": celonis says %q", words)
@@ -75,6 +80,8 @@ func (c *Client) statusFault(op operation, r *reply) *fault.Error {
 		e = e.WithHint("%s", hint)
 	}
 	switch {
+	case code == fault.CelonisLicenses:
+		return e.WithResumeAt(c.now().Add(licenseWait))
 	case code == fault.CelonisRateLimited:
 		return e.WithResumeAt(c.comeAgain(op, r.header, a))
 	case r.status == http.StatusNotImplemented || r.status == http.StatusHTTPVersionNotSupported:
@@ -92,7 +99,7 @@ func codeOf(op operation, status int, a answer) fault.Code {
 		return fault.CelonisRateLimited
 	case status == http.StatusUnauthorized:
 		return fault.CelonisUnauthorized
-	case status == http.StatusForbidden && a.family == familyEmpty && (op.area == areaIntelligence || op.area == areaAdmin):
+	case status == http.StatusForbidden && a.family == familyEmpty && (op.area == areaIntelligence || op.area == areaChat || op.area == areaAdmin):
 		return fault.CelonisAPIDisabled
 	case status == http.StatusForbidden:
 		return fault.CelonisForbidden
@@ -118,6 +125,8 @@ func codeOf(op operation, status int, a answer) fault.Code {
 
 func sentence(code fault.Code, op operation, status int) string {
 	switch code {
+	case fault.CelonisLicenses, fault.CelonisMailFixed, fault.CelonisNotUnique, fault.CelonisSCIMOff, fault.CelonisStale:
+		return scimSentence(code, op)
 	case fault.CelonisUnauthorized:
 		return fmt.Sprintf("celonis does not accept the key at the request to %s", op.what)
 	case fault.CelonisForbidden:
@@ -156,6 +165,8 @@ func (c *Client) hint(code fault.Code, op operation, a answer) string {
 		return domainHint
 	case fault.CelonisTooLarge:
 		return "send smaller chunks"
+	case fault.CelonisLicenses, fault.CelonisMailFixed, fault.CelonisNotUnique, fault.CelonisSCIMOff:
+		return scimHint(code, a)
 	}
 	if a.family == familyHTML {
 		return "the answer is a web page: a proxy may stand between, or Celonis is under maintenance"
@@ -192,6 +203,10 @@ func permissionPlace(who string, a area) string {
 		return fmt.Sprintf("grant %s the permission \"Data Push API\" on the data pool: in Celonis, Data Integration, the pool's Permissions", who)
 	case areaPools:
 		return fmt.Sprintf("grant %s a permission on the data pool: in Celonis, Data Integration, the pool's Permissions", who)
+	case areaChat:
+		return fmt.Sprintf("grant %s access to the package with the agent: in Celonis Studio, the package's Permissions", who)
+	case areaSCIM:
+		return fmt.Sprintf("grant %s the permission \"User Provisioning\": in Celonis, Admin & Settings > Permissions", who)
 	case areaIntelligence:
 		return fmt.Sprintf("grant %s access to the package with the knowledge model: in Celonis Studio, the package's Permissions", who)
 	}

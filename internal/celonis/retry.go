@@ -23,6 +23,8 @@ type tries struct {
 	timeout    time.Duration
 	// most is the bound of an answer that is read while it comes, in bytes; 0 is an answer that is read whole.
 	most int64
+	// large bounds an answer that is read whole, in the place of maxAnswer when not 0.
+	large int64
 }
 
 type triesKey struct{}

@@ -28,6 +28,7 @@ const (
 	stepScope      = "scope"
 	stepPool       = "pool"
 	stepPermission = "permission"
+	stepSCIM       = "scim"
 )
 
 // TesterConfig is what a Tester needs; only Transport must be given.
@@ -118,9 +119,12 @@ func (r *testRun) do(ctx context.Context) {
 	}
 	if r.target.APIType == connections.DataPush {
 		r.pool(ctx, client)
-		return
+	} else {
+		r.intelligence(ctx, client)
 	}
-	r.intelligence(ctx, client)
+	if !r.failed {
+		r.provisioning(ctx, client)
+	}
 }
 
 // login takes the steps dns, tls, auth and scheme. One call tells them all:

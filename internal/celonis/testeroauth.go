@@ -136,6 +136,10 @@ func (c *Client) scopeHint(a area) string {
 		op = connections.PushRows
 	case areaPools:
 		op = connections.ListPools
+	case areaSCIM:
+		op = connections.ProvisionUsers
+	case areaChat:
+		op = connections.AskProcessCopilot
 	case areaTeam, areaAdmin, areaTools:
 		return permissionPlace("the OAuth client", a)
 	}

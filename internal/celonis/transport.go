@@ -53,7 +53,9 @@ func (t *identifying) RoundTrip(r *http.Request) (*http.Response, error) {
 	r = r.Clone(r.Context())
 	r.Header.Set(requestIDHeader, uuid.NewString())
 	r.Header.Set("User-Agent", t.userAgent)
-	r.Header.Set("Accept", "application/json, application/problem+json;q=0.9, */*;q=0.5")
+	if r.Header.Get("Accept") == "" {
+		r.Header.Set("Accept", "application/json, application/problem+json;q=0.9, */*;q=0.5")
+	}
 	res, err := t.next.RoundTrip(r)
 	if err != nil {
 		return nil, err
@@ -74,8 +76,11 @@ func (t *bounding) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	left := int64(maxAnswer)
-	if info, ok := r.Context().Value(triesKey{}).(tries); ok && info.most > 0 {
-		left = info.most
+	if info, ok := r.Context().Value(triesKey{}).(tries); ok {
+		left = max(left, info.large)
+		if info.most > 0 {
+			left = info.most
+		}
 	}
 	res.Body = &boundedBody{body: res.Body, left: left}
 	return res, nil

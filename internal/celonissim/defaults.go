@@ -17,12 +17,12 @@ func DefaultOptions() Options {
 			Name:   "Simulated team",
 			Domain: "sim",
 			Credentials: []Credential{
-				{Name: "app", Kind: AppKey, Key: NewKey(), PushPools: []string{"*"}, ListPools: true, ManagePools: true, Intelligence: true, Admin: true},
-				{Name: "user", Kind: APIKey, Key: NewKey(), PushPools: []string{"*"}, ListPools: true, ManagePools: true, Intelligence: true, Admin: true},
+				{Name: "app", Kind: AppKey, Key: NewKey(), PushPools: []string{"*"}, ListPools: true, ManagePools: true, Intelligence: true, Admin: true, UserProvisioning: true},
+				{Name: "user", Kind: APIKey, Key: NewKey(), PushPools: []string{"*"}, ListPools: true, ManagePools: true, Intelligence: true, Admin: true, UserProvisioning: true},
 			},
 			OAuthClients: []OAuthClient{{
 				Name: "oauth", ID: uuid.NewString(), Secret: NewClientSecret(), Scopes: PlatformScopes(),
-				Permissions: Credential{PushPools: []string{"*"}, ListPools: true, ManagePools: true, Intelligence: true, Admin: true},
+				Permissions: Credential{PushPools: []string{"*"}, ListPools: true, ManagePools: true, Intelligence: true, Admin: true, UserProvisioning: true},
 			}},
 			Pools: []Pool{{
 				ID:            uuid.NewString(),
@@ -33,6 +33,7 @@ func DefaultOptions() Options {
 				IngestionKeys: []IngestionKey{{AccessKeyID: "SIM" + rand.Text(), SecretAccessKey: rand.Text() + rand.Text()}},
 			}},
 			KnowledgeModels: []KnowledgeModel{simulatedModel()},
+			Agents:          []Agent{{ID: "simulated-package.simulated-agent", Name: "Simulated agent"}},
 		}},
 		QueueDelay: 10 * time.Millisecond,
 		RunDelay:   10 * time.Millisecond,

@@ -33,8 +33,14 @@
 // pools.source, pools.models, pools.model, pools.jobs, intelligence.models,
 // intelligence.model, intelligence.filters, intelligence.records,
 // intelligence.record, intelligence.kpis, intelligence.triggers,
-// intelligence.trigger, intelligence.data, intelligence.modelData,
-// odata.service, odata.metadata, odata.rows, oauth.token, oauth.authorize, oauth.discovery, and
+// intelligence.trigger, intelligence.data, intelligence.modelData, intelligence.ask,
+// subscriptions.create, subscriptions.list, subscriptions.update, subscriptions.delete,
+// subscriptions.events, subscriptions.pause, subscriptions.resume,
+// subscriptions.resumeFromLatest, subscriptions.replay,
+// odata.service, odata.metadata, odata.rows, scim.config, scim.schemas, scim.schema,
+// scim.types, scim.type, scim.bulk, scim.users.list, scim.users.search,
+// scim.users.create, scim.users.get, scim.users.replace, scim.users.patch,
+// scim.users.delete, the same of scim.groups, oauth.token, oauth.authorize, oauth.discovery, and
 // unknown for a path that the platform has not.
 //
 // # Admin API
@@ -48,6 +54,13 @@
 //	GET    /_sim/pools/{pool}/tables/{table}/rows.csv      the same as CSV
 //	POST   /_sim/faults   GET /_sim/faults   DELETE /_sim/faults[/{id}]
 //	POST   /_sim/pools/{pool}/ingestion-tables             what the Data Ingestion app knows of a table
+//	PUT    /_sim/scim                                      the switches of SCIM
+//	GET    /_sim/scim                                      its users, groups, invitations and writes by kind
+//	POST   /_sim/scim/{users|groups}                       adds such as if they had always been there
+//	PUT    /_sim/events                                    the switches of event subscriptions
+//	POST   /_sim/triggers/{trigger}/events                 lets a trigger find events, an array of {id, identifier, fields}
+//	GET    /_sim/subscriptions                             the subscriptions with their callbacks
+//	PUT    /_sim/subscriptions/{id}                        {status}: puts one into a status; deleted takes it away
 //	POST   /_sim/pools    POST /_sim/keys    POST /_sim/reset
 //	POST   /_sim/oauth-clients                             register an OAuth client, answered with its id and secret
 //	DELETE /_sim/oauth-clients/{id}/tokens                 end its access tokens; ?grants=true its refresh tokens too

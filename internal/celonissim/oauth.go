@@ -252,6 +252,8 @@ func scopesOf(route string) []string {
 		{"pools.delete", []string{pools}},
 		{"pools.model", []string{"integration.data-models:read"}},
 		{"pools.", []string{pools + ":read", pools}},
+		{routeAsk, []string{"intelligence.conversations:write"}},
+		{"subscriptions.", []string{"intelligence.subscriptions:manage"}},
 		{"intelligence.", []string{"intelligence.knowledge-models:read", "studio"}},
 		{"admin.audit", []string{"audit.log:read"}},
 		{"admin.logins", []string{"team.login-history:read"}},
@@ -260,6 +262,7 @@ func scopesOf(route string) []string {
 		{"admin.adoption", []string{"platform-adoption.tracking-events:read"}},
 		{"pql.", []string{pools + ":query", pools}},
 		{"mcp.", []string{"mcp-asset.tools:execute"}},
+		{"scim.", []string{"user-provisioning.scim"}},
 	} {
 		if strings.HasPrefix(route, rule.prefix) {
 			return rule.scopes

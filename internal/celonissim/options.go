@@ -34,6 +34,8 @@ type Options struct {
 	Limits Limits
 	// Answers chooses among the plausible answers where the platform's are unknown.
 	Answers Answers
+	// Events chooses how event subscriptions behave.
+	Events Events
 	// OAuth chooses how the token endpoint behaves.
 	OAuth OAuth
 	// Keep says what tables hold.
@@ -88,6 +90,10 @@ type Team struct {
 	Pools []Pool
 	// KnowledgeModels are what the Intelligence API tells of.
 	KnowledgeModels []KnowledgeModel
+	// Agents are the Process Copilots that can be asked.
+	Agents []Agent
+	// SCIM chooses how the SCIM API behaves.
+	SCIM SCIM
 	// Disabled names APIs that the team has not: they answer 403 with an empty body.
 	Disabled []API
 }
@@ -103,6 +109,8 @@ const (
 	// APIAdmin are the admin export APIs, APITools the MCP server assets.
 	APIAdmin API = "admin"
 	APITools API = "tools"
+	// APISCIM is the SCIM API.
+	APISCIM API = "scim"
 )
 
 // CredentialKind says under which prefix a key is accepted.
@@ -133,6 +141,8 @@ type Credential struct {
 	Intelligence bool `json:"intelligence"`
 	// Admin allows the admin export APIs.
 	Admin bool `json:"admin"`
+	// UserProvisioning allows the SCIM API.
+	UserProvisioning bool `json:"userProvisioning"`
 }
 
 // Pool is a data pool to start with.

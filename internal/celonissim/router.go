@@ -25,9 +25,12 @@ func (s *Server) routes() *router {
 	s.routeDataJobs(rt)
 	s.routePools(rt)
 	s.routeIntelligence(rt)
+	s.routeSubscriptions(rt)
 	s.routeAdminExports(rt)
 	s.routePQL(rt)
 	s.routeMCP(rt)
+	s.routeSCIM(rt)
+	s.routeChat(rt)
 	rt.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "ok\n") })
 	if !s.opts.NoAdmin {
 		s.routeAdmin(rt)

@@ -23,6 +23,8 @@ type Server struct {
 	journal *journal
 	// knowledge has a lock of its own.
 	knowledge knowledgeState
+	// events have one too.
+	events eventState
 
 	// mu guards the teams and everything below them. It is never held while
 	// data is received or parsed, or a hook is called.
@@ -57,7 +59,7 @@ func New(opts Options) *Server {
 	if len(opts.Teams) == 0 {
 		opts.Teams = []Team{{}}
 	}
-	s := &Server{opts: opts, log: opts.Log, now: opts.Now}
+	s := &Server{opts: opts, log: opts.Log, now: opts.Now, events: eventState{how: opts.Events}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.faults = newFaultSet(opts.Seed)
 	s.journal = newJournal(opts.JournalSize)
@@ -178,15 +180,20 @@ func (s *Server) findPool(id string) *pool {
 	return nil
 }
 
-// Reset forgets tables, jobs, faults, the journal, counters and used-up
-// limits. Teams, credentials and pools stay, those added later too.
+// Reset forgets tables, jobs, users and groups of SCIM, faults, the journal,
+// counters and used-up limits. Teams, credentials and pools stay, those added later too.
 func (s *Server) Reset() {
 	s.faults.clear()
 	s.journal.clear()
+	s.forgetSubscriptions()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, t := range s.teams {
 		t.limiter = newSubmitLimiter(s.opts.Limits)
+		t.scim.mu.Lock()
+		t.scim.forget()
+		t.scim.mu.Unlock()
+		t.chat = chatState{agents: t.chat.agents}
 		for _, p := range t.pools {
 			p.forget()
 		}

@@ -20,6 +20,8 @@ type team struct {
 	admin                  adminState
 	pql                    pqlState
 	tools                  []Tool
+	scim                   *scimState
+	chat                   chatState
 }
 
 // pool is the state of a data pool.
@@ -43,6 +45,8 @@ func newTeam(o Team, limits Limits, now time.Time) *team {
 	t := &team{
 		host: o.Host, id: orNew(o.ID), name: orText(o.Name, "Simulated team"), domain: orText(o.Domain, "sim"),
 		models: o.KnowledgeModels, disabled: o.Disabled, limiter: newSubmitLimiter(limits), oauth: newOAuthState(o.OAuthClients),
+		scim: newSCIMState(o.SCIM),
+		chat: chatState{agents: o.Agents},
 	}
 	for _, c := range o.Credentials {
 		t.credentials = append(t.credentials, &c)

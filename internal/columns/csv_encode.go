@@ -5,7 +5,6 @@ import (
 	"io"
 	"math"
 	"strconv"
-	"time"
 
 	"github.com/celonis-connector/connector/internal/fault"
 )
@@ -27,6 +26,12 @@ const (
 type CSVWriteOptions struct {
 	// NoHeader leaves out the line of column names. A chunk of a push needs it.
 	NoHeader bool
+	// Separator stands between cells; 0 is the comma.
+	Separator byte
+	// Null is what a null is written as, without quotes; a text that reads the same gets quotes.
+	Null string
+	// QuoteAll puts quotes around every value.
+	QuoteAll bool
 }
 
 // CSVEncoder writes chunks as CSV: a header line in each, null as an empty
@@ -42,8 +47,11 @@ type CSVEncoder struct {
 
 // NewCSVEncoder makes an encoder.
 func NewCSVEncoder(schema Schema, opt CSVWriteOptions) *CSVEncoder {
+	if opt.Separator == 0 {
+		opt.Separator = csvSeparator
+	}
 	e := &CSVEncoder{schema: schema, opt: opt}
-	for _, c := range []byte{csvSeparator, csvQuote, '\r', '\n', '\\', '\t'} {
+	for _, c := range []byte{opt.Separator, csvQuote, '\r', '\n', '\\', '\t'} {
 		e.quote[c] = true
 	}
 	e.Reset()
@@ -57,16 +65,23 @@ func (e *CSVEncoder) Append(b *Batch) error {
 		return err
 	}
 	for i := range b.Columns {
-		if err := checkFloats(e.schema[i].Name, &b.Columns[i]); err != nil {
+		if err := checkFloats(e.schema[i].Name, &b.Columns[i], "CSV"); err != nil {
 			return err
 		}
 	}
 	for row := range b.Rows {
 		for i := range b.Columns {
 			if i > 0 {
-				e.buf = append(e.buf, csvSeparator)
+				e.buf = append(e.buf, e.opt.Separator)
 			}
-			if c := &b.Columns[i]; c.Valid[row] {
+			switch c := &b.Columns[i]; {
+			case !c.Valid[row]:
+				e.buf = append(e.buf, e.opt.Null...)
+			case e.opt.QuoteAll && c.Type != String:
+				e.buf = append(e.buf, csvQuote)
+				e.appendValue(c, row)
+				e.buf = append(e.buf, csvQuote)
+			default:
 				e.appendValue(c, row)
 			}
 		}
@@ -76,10 +91,10 @@ func (e *CSVEncoder) Append(b *Batch) error {
 	return nil
 }
 
-func checkFloats(name string, c *Column) error {
+func checkFloats(name string, c *Column, format string) error {
 	for i, v := range c.Floats {
 		if c.Valid[i] && (math.IsNaN(v) || math.IsInf(v, 0)) {
-			return fault.New(fault.ValueOutOfRange, "%v in column %q cannot be written to CSV", v, name)
+			return fault.New(fault.ValueOutOfRange, "%v in column %q cannot be written to %s", v, name, format)
 		}
 	}
 	return nil
@@ -95,13 +110,8 @@ func (e *CSVEncoder) appendValue(c *Column, row int) {
 		e.buf = appendFloat(e.buf, c.Floats[row])
 	case Boolean:
 		e.buf = strconv.AppendBool(e.buf, c.Ints[row] != 0)
-	case Date:
-		const daySeconds = 24 * 60 * 60
-		e.buf = time.Unix(c.Ints[row]*daySeconds, 0).UTC().AppendFormat(e.buf, csvDateLayout)
-	case DateTime:
-		e.buf = time.UnixMilli(c.Ints[row]).UTC().AppendFormat(e.buf, csvDateLayout+"T"+csvTimeLayout+"Z")
-	case Time:
-		e.buf = time.UnixMilli(c.Ints[row]).UTC().AppendFormat(e.buf, csvTimeLayout)
+	default:
+		e.buf = appendMoment(e.buf, c.Type, c.Ints[row])
 	}
 }
 
@@ -135,7 +145,7 @@ func (e *CSVEncoder) appendText(v []byte) {
 }
 
 func (e *CSVEncoder) needsQuotes(v []byte) bool {
-	if len(v) == 0 || v[0] == ' ' || v[len(v)-1] == ' ' {
+	if len(v) == 0 || v[0] == ' ' || v[len(v)-1] == ' ' || e.opt.QuoteAll || string(v) == e.opt.Null {
 		return true
 	}
 	for _, c := range v {
@@ -166,7 +176,7 @@ func (e *CSVEncoder) Reset() {
 	}
 	for i, f := range e.schema {
 		if i > 0 {
-			e.buf = append(e.buf, csvSeparator)
+			e.buf = append(e.buf, e.opt.Separator)
 		}
 		e.appendText([]byte(f.Name))
 	}

@@ -386,7 +386,7 @@ func TestParseAllowedRefuses(t *testing.T) {
 
 // FuzzParseAllowed: what parses prints in the form that parses to the same.
 func FuzzParseAllowed(f *testing.F) {
-	for _, seed := range []string{"http://a:1", "https://[::1]:443,http://B", "http://1.2.3.4", "https://x.:0080"} {
+	for _, seed := range []string{"http://a:1", "https://[::1]:443,http://B", "http://1.2.3.4", "https://x.:0080", "http://..", "http://a..b", "http://.a"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, list string) {

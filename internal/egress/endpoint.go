@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -58,6 +59,8 @@ func parseEndpoint(entry string) (e Endpoint, why string) {
 		return e, "has a path, query or fragment"
 	case e.Host == "" || strings.ContainsAny(e.Host, "*%"):
 		return e, "has no host, or one with a wildcard or zone"
+	case slices.Contains(strings.Split(e.Host, "."), ""):
+		return e, "has a host with nothing between two dots"
 	case !isASCII(e.Host):
 		return e, "has a host that is not ASCII; write its xn-- form"
 	case looksNumeric(e.Host):

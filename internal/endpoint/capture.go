@@ -5,8 +5,11 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"hash"
 	"io"
 	"os"
 	"sync"
@@ -16,7 +19,6 @@ import (
 	"github.com/celonis-connector/connector/internal/columns"
 	"github.com/celonis-connector/connector/internal/engine"
 	"github.com/celonis-connector/connector/internal/fault"
-	"github.com/google/uuid"
 )
 
 // Fetcher brings the records of a source that may answer otherwise each time
@@ -69,6 +71,8 @@ type Part struct {
 	out     *bufio.Writer
 	size    int64
 	compact bytes.Buffer
+	// sum is over all that was written.
+	sum hash.Hash
 }
 
 // partBuffer is the memory of a part while it is written, in bytes.
@@ -86,7 +90,7 @@ func (c *Capture) Part() (*Part, error) {
 	}
 	// The name goes at once where the system allows it, so that nothing stays behind a killed process.
 	_ = os.Remove(f.Name())
-	p := &Part{capture: c, file: f, out: bufio.NewWriterSize(f, partBuffer)}
+	p := &Part{capture: c, file: f, out: bufio.NewWriterSize(f, partBuffer), sum: sha256.New()}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.parts = append(c.parts, p)
@@ -118,6 +122,9 @@ func (p *Part) Append(record []byte) error {
 	if err := p.out.WriteByte('\n'); err != nil {
 		return spoolFault(err)
 	}
+	// A hash takes everything and gives no error.
+	_, _ = p.sum.Write(record)
+	_, _ = p.sum.Write([]byte{'\n'})
 	p.size += int64(len(record)) + 1
 	p.capture.bytes.Add(int64(len(record)) + 1)
 	if n == p.capture.limit {
@@ -170,6 +177,17 @@ func (c *Capture) NDJSON() (io.Reader, error) {
 		readers[i] = io.NewSectionReader(p.file, 0, p.size)
 	}
 	return io.MultiReader(readers...), nil
+}
+
+// digest is the same for captures of the same records in the same order and parts.
+func (c *Capture) digest() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	whole := sha256.New()
+	for _, p := range c.parts {
+		_, _ = whole.Write(p.sum.Sum(nil))
+	}
+	return hex.EncodeToString(whole.Sum(nil)[:16])
 }
 
 func spoolFault(err error) error {
@@ -228,7 +246,8 @@ func (s *captured) fetch(ctx context.Context) error {
 	if err := s.fetcher.Fetch(ctx, c); err != nil && !errors.Is(err, ErrEnough) {
 		return errors.Join(err, c.Close())
 	}
-	s.capture, s.identity = c, uuid.NewString()
+	// The same records again are the same source: a run goes on where its last attempt was.
+	s.capture, s.identity = c, c.digest()
 	return nil
 }
 

@@ -43,12 +43,18 @@ type Deps struct {
 	Targets Targets
 	// Outside and Logins are the way to what flows read from that is not Celonis.
 	Outside OutsideTargets
-	Logins  *outside.Logins
+	// DeliveryKeys sign what is sent to webhooks.
+	DeliveryKeys DeliveryKeys
+	Logins       *outside.Logins
 	// Databases opens databases.
 	Databases *sqlsource.Databases
 	// MaxSource is the most that one run fetches of files, in bytes; 0 is DefaultMaxSource.
 	MaxSource int64
 	Spool     Spool
+	// FileSpool and RunFiles keep the files that runs make; MaxFile is the largest one in bytes, 0 for any.
+	FileSpool FileSpool
+	RunFiles  flows.RunFileStore
+	MaxFile   int64
 	Records   flows.RecordStore
 	// Retries gives the records of runs that retry errors.
 	Retries flows.RetryStore
@@ -56,7 +62,9 @@ type Deps struct {
 	Connections Connections
 	Governor    Governor
 	// Quota keeps requests to the Intelligence API within theirs.
-	Quota     Quota
+	Quota Quota
+	// Answers keeps what agents answered to the lookups of runs.
+	Answers   flows.AnswerStore
 	Transport http.RoundTripper
 	// Limits keeps the limits that connections set; it may be nil.
 	Limits *celonis.SharedLimits
@@ -123,10 +131,13 @@ func (b *Builder) sources() map[flows.ExportType]sourceMaker {
 		flows.ExportRecords: b.posted,
 		flows.ExportWebhook: b.posted,
 
+		flows.ExportEventSubscription: b.posted,
+
 		flows.ExportAuditLog: b.adminSource, flows.ExportLoginHistory: b.adminSource, flows.ExportMembers: b.adminSource,
 		flows.ExportPermissions: b.adminSource, flows.ExportAdoption: b.adminSource,
 		flows.ExportKnowledgeModel: b.knowledge, flows.ExportOData: b.knowledge,
 		flows.ExportPQL: b.query, flows.ExportMCPTool: b.tool,
+		flows.ExportSCIMUsers: b.scimSource, flows.ExportSCIMGroups: b.scimSource,
 	}
 }
 
@@ -135,37 +146,90 @@ func (b *Builder) posted(f *flows.Flow, r *flows.Run) (engine.Source, error) {
 	return recordsSource{records: b.Records, token: r.Token(), ready: b.ready(f, r)}, nil
 }
 
-// Sink makes the sink of a run. Faults: those of Targets, FlowInvalid for an
-// import type that nothing serves.
+// Sink makes the sink of a run. Faults: those of Targets and OutsideTargets,
+// FlowInvalid for an import type that nothing serves.
 func (b *Builder) Sink(ctx context.Context, f *flows.Flow) (engine.Sink, error) {
-	target, err := b.Targets.Target(ctx, f.Workspace, f.Import.ConnectionID)
-	if err != nil {
-		return nil, err
+	make, ok := b.sinks()[f.Import.Type]
+	if !ok {
+		return nil, fault.New(fault.FlowInvalid, "nothing serves the import type %q", f.Import.Type)
 	}
-	cfg := celonis.Config{Target: target, Transport: b.Transport, Logger: b.Log, Now: b.Now, Shared: b.Limits, Tokens: b.Tokens, Retry: celonis.RetryPolicy{Upload: b.UploadTimeout}}
+	return make(ctx, f)
+}
+
+// sinkMaker makes the sink of a run.
+type sinkMaker func(ctx context.Context, f *flows.Flow) (engine.Sink, error)
+
+// sinks is the one list of where a flow can write.
+func (b *Builder) sinks() map[flows.ImportType]sinkMaker {
+	return map[flows.ImportType]sinkMaker{
+		flows.ImportDataPush: b.dataPush, flows.ImportContinuousPush: b.continuous, flows.ImportDataIngestion: b.ingestion,
+		flows.ImportFile:      b.files,
+		flows.ImportWebhook:   func(ctx context.Context, f *flows.Flow) (engine.Sink, error) { return b.toHook(ctx, f, nil) },
+		flows.ImportHTTP:      func(ctx context.Context, f *flows.Flow) (engine.Sink, error) { return b.toAPI(ctx, f, nil) },
+		flows.ImportSCIMUsers: b.scim, flows.ImportSCIMGroups: b.scim,
+	}
+}
+
+// celonisConfig says how Celonis is called through the import's connection.
+func (b *Builder) celonisConfig(ctx context.Context, f *flows.Flow) (celonis.Config, error) {
+	target, err := b.Targets.Target(ctx, f.Workspace, f.Import.ConnectionID)
+	return celonis.Config{
+		Target: target, Transport: b.Transport, Logger: b.Log, Now: b.Now, Shared: b.Limits, Tokens: b.Tokens, Retry: celonis.RetryPolicy{Upload: b.UploadTimeout},
+	}, err
+}
+
+// tableOf gives the table that the flow's rows go into.
+func (b *Builder) tableOf(f *flows.Flow, cfg celonis.Config) (*standingTable, error) {
 	client, err := celonis.New(cfg)
 	if err != nil {
 		return nil, err
 	}
-	table := &standingTable{client: client, pool: target.PoolID, spec: f.Import, fixed: fixedLengths(f.Mapping), retyping: f.Retrying && len(f.Mapping) == 0, log: b.Log}
-	rows := upserting{spec: f.Import, table: table, sender: sender{observer: b.Observer, harmless: true, now: b.Now}}
-	switch f.Import.Type {
-	case flows.ImportDataPush:
-		return b.dataPush(f, target, table)
-	case flows.ImportContinuousPush:
-		return &continuousPush{upserting: rows, push: client.ContinuousPush(target.PoolID)}, nil
-	case flows.ImportDataIngestion:
-		bucket, err := celonis.NewDataIngestion(cfg)
-		if err != nil {
-			return nil, err
-		}
-		return &dataIngestion{upserting: rows, bucket: bucket}, nil
-	}
-	return nil, fault.New(fault.FlowInvalid, "nothing serves the import type %q", f.Import.Type)
+	return &standingTable{
+		client: client, pool: cfg.Target.PoolID, spec: f.Import, fixed: fixedLengths(f.Mapping),
+		retyping: f.Retrying && len(f.Mapping) == 0, log: b.Log,
+	}, nil
 }
 
-func (b *Builder) dataPush(f *flows.Flow, target connections.Target, table *standingTable) (engine.Sink, error) {
-	client := table.client
+// upserts gives what the sinks without a push job have in common.
+func (b *Builder) upserts(ctx context.Context, f *flows.Flow) (upserting, celonis.Config, error) {
+	cfg, err := b.celonisConfig(ctx, f)
+	if err != nil {
+		return upserting{}, cfg, err
+	}
+	table, err := b.tableOf(f, cfg)
+	return upserting{spec: f.Import, table: table, sender: sender{observer: b.Observer, harmless: true, now: b.Now}}, cfg, err
+}
+
+func (b *Builder) continuous(ctx context.Context, f *flows.Flow) (engine.Sink, error) {
+	rows, cfg, err := b.upserts(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	return &continuousPush{upserting: rows, push: rows.table.client.ContinuousPush(cfg.Target.PoolID)}, nil
+}
+
+func (b *Builder) ingestion(ctx context.Context, f *flows.Flow) (engine.Sink, error) {
+	rows, cfg, err := b.upserts(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	bucket, err := celonis.NewDataIngestion(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &dataIngestion{upserting: rows, bucket: bucket}, nil
+}
+
+func (b *Builder) dataPush(ctx context.Context, f *flows.Flow) (engine.Sink, error) {
+	cfg, err := b.celonisConfig(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	table, err := b.tableOf(f, cfg)
+	if err != nil {
+		return nil, err
+	}
+	target, client := cfg.Target, table.client
 	team, err := teamOf(target, client)
 	if err != nil {
 		return nil, err

@@ -83,6 +83,11 @@ type rationed struct {
 	next   http.RoundTripper
 }
 
+// Rationed is a transport that takes a permit for each try of a request to the Intelligence API.
+func Rationed(ticket *budget.Ticket, next http.RoundTripper) http.RoundTripper {
+	return &rationed{ticket, next}
+}
+
 // RoundTrip implements http.RoundTripper.
 func (t *rationed) RoundTrip(r *http.Request) (*http.Response, error) {
 	if strings.HasPrefix(r.URL.Path, "/intelligence/") {

@@ -21,11 +21,14 @@ type Protectors interface {
 }
 
 // Shape gives what a flow does to the records of a run beside its rules, with
-// its lookup tables loaded. Fault MappingLookup for a table that a file does not give.
+// its lookup tables loaded; its Close ends the questions to agents. Fault MappingLookup for a table that a file does not give.
 func (b *Builder) Shape(ctx context.Context, f *flows.Flow, r *flows.Run) (mapping.Shape, error) {
 	s := mapping.ShapeOf(f.Spec)
 	s.Now = r.CreatedAt
 	for _, t := range f.Lookups {
+		if t.Agent != nil {
+			s.Agents[t.Name] = mapping.Agent{Prompt: t.Agent.Prompt, Asker: b.asker(ctx, f, r, t)}
+		}
 		if t.FileID == "" {
 			continue
 		}

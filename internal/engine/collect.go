@@ -171,10 +171,12 @@ func (p *pipeline) finish(ctx context.Context) error {
 	if accepted := p.journal.last().Ledger.Pushed; accepted != t.ledger.Pushed || !t.ledger.Balanced() {
 		return fault.New(fault.Internal, "the ledger does not balance: %+v with %d rows accepted", t.ledger, accepted)
 	}
-	if err := p.journal.ended(ctx, t.ledger, t.open.errors, p.discardWarnings()); err != nil {
+	t.after.Discarded = maps.Clone(t.discarded)
+	end := ending{after: t.after, ledger: t.ledger, errors: t.open.errors, discarded: p.discardWarnings()}
+	if err := p.journal.ended(ctx, end); err != nil {
 		return err
 	}
-	if t.ledger.Pushed > 0 || !p.stream.MustHaveRows {
+	if t.ledger.Pushed > 0 || !p.stream.MustHaveRows || t.ledger.Errored == 0 && takesNothing(p.job, p.plan.Schema()) {
 		return nil
 	}
 	if t.ledger.Read == 0 {

@@ -75,7 +75,7 @@ func (s *keyScan) run(ctx context.Context, decoders int) error {
 	g, gctx := errgroup.WithContext(ctx)
 	blocks := make(chan columns.Block)
 	stage(g, 1, func() error { return s.read(gctx, blocks) }, func() { close(blocks) })
-	stage(g, decoders, func() error { return s.gather(blocks) }, func() {})
+	stage(g, decoders, func() error { return s.gather(gctx, blocks) }, func() {})
 	err := g.Wait()
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
@@ -99,8 +99,8 @@ func (s *keyScan) read(ctx context.Context, out chan<- columns.Block) error {
 }
 
 // gather takes the keys of blocks, in any order of blocks.
-func (s *keyScan) gather(in <-chan columns.Block) error {
-	w, batch := newMapper(s.stream, s.plan), columns.NewBatch(s.plan.Schema())
+func (s *keyScan) gather(ctx context.Context, in <-chan columns.Block) error {
+	w, batch := newMapper(s.stream, s.plan).within(ctx), columns.NewBatch(s.plan.Schema())
 	var key, entry []byte
 	for b := range in {
 		batch.Reset()

@@ -231,6 +231,11 @@ func (e *Engine) Run(ctx context.Context, job Job) (flows.Ledger, error) {
 			if err := e.evolve(ctx, &job, c); err != nil {
 				return flows.Ledger{}, err
 			}
+			if d, _ := delivererOf(job.Sink); d != nil {
+				// There is no table that was declared otherwise: the rows to come are of the wider types.
+				checkpoint.Schema = ""
+				continue
+			}
 		case restarts == maxRestarts || !needsNewJob(err):
 			return flows.Ledger{}, err
 		default:
@@ -250,6 +255,10 @@ func needsNewJob(err error) bool {
 }
 
 func dropJob(ctx context.Context, job *Job, c *flows.Checkpoint) error {
+	if !mayRestart(job.Sink, *c) {
+		return fault.New(fault.RunHalfDelivered, "the source gives other records than those of which %d were delivered already", c.Ledger.Pushed).
+			WithHint("what was delivered cannot be taken back, and to begin anew would deliver it again; look at what the destination has, then start the flow again if that is in order")
+	}
 	if c.PushJobID != "" {
 		if err := job.Sink.Abort(ctx, c.PushJobID); err != nil {
 			return err
@@ -265,6 +274,7 @@ func (e *Engine) attempt(ctx context.Context, job *Job, j *journal) error {
 	if checkpoint.Committed {
 		return follow(ctx, job, j)
 	}
+	finishing := false
 	if checkpoint.PushJobID != "" {
 		decision, err := job.Sink.Resume(ctx, checkpoint)
 		if err != nil {
@@ -272,15 +282,20 @@ func (e *Engine) attempt(ctx context.Context, job *Job, j *journal) error {
 		}
 		switch decision {
 		case Finish:
-			return commit(ctx, job, j)
+			if finishing = surveys(job.Sink); !finishing {
+				return commit(ctx, job, j)
+			}
 		case StartOver:
+			if !mayRestart(job.Sink, checkpoint) {
+				return dropJob(ctx, job, &checkpoint)
+			}
 			checkpoint = flows.Checkpoint{}
 			j.restart(checkpoint)
 		}
 	}
 	p, err := e.prepare(ctx, job, checkpoint)
 	if errors.Is(err, ErrNoRecords) {
-		return ended(ctx, j, err)
+		return pushNone(ctx, job, j, err)
 	}
 	if err != nil {
 		return err
@@ -293,7 +308,7 @@ func (e *Engine) attempt(ctx context.Context, job *Job, j *journal) error {
 		p.start = cursor{}
 	}
 	if checkpoint.PushJobID == "" {
-		_, visible := job.Sink.(Immediate)
+		visible := isImmediate(job.Sink)
 		first := flows.Checkpoint{Schema: p.fingerprint, Visible: visible, Source: job.evolved.cursor(), Watermark: p.stream.Watermark}
 		if err := foresee(ctx, job, p.plan.Schema(), &first); err != nil {
 			return err
@@ -303,6 +318,9 @@ func (e *Engine) attempt(ctx context.Context, job *Job, j *journal) error {
 	p.journal = j
 	if p.losers, err = e.findLosers(ctx, job, p.plan); err != nil {
 		return err
+	}
+	if d, _ := delivererOf(job.Sink); d != nil {
+		return e.deliver(ctx, p, finishing)
 	}
 	if err = p.copyPages(ctx); err != nil {
 		return err
@@ -318,9 +336,33 @@ func (e *Engine) attempt(ctx context.Context, job *Job, j *journal) error {
 		return err
 	}
 	if j.last().PushJobID == "" {
-		return nil
+		return pushNothing(ctx, job, j, p.plan.Schema())
 	}
 	return commit(ctx, job, j)
+}
+
+// deliver is the rest of an attempt whose sink takes rows. finishing says that all of them are delivered.
+func (e *Engine) deliver(ctx context.Context, p *pipeline, finishing bool) error {
+	if err := e.surveyRows(ctx, p); err != nil {
+		return err
+	}
+	if finishing && p.journal.last().Submitted {
+		return commit(ctx, p.job, p.journal)
+	}
+	err := p.deliver(ctx)
+	if traceErr := p.job.Tracing.save(ctx); err == nil {
+		err = traceErr
+	}
+	if err != nil {
+		return err
+	}
+	if err := p.finishDelivery(ctx); err != nil {
+		return err
+	}
+	if p.journal.last().PushJobID == "" {
+		return nil
+	}
+	return commit(ctx, p.job, p.journal)
 }
 
 // ended keeps what a source without records tells.
@@ -350,10 +392,16 @@ func commit(ctx context.Context, job *Job, j *journal) error {
 	if err := job.Sink.Commit(ctx, j.last().PushJobID); err != nil {
 		return err
 	}
+	if err := act(ctx, job, j); err != nil {
+		return err
+	}
+	if err := foretell(ctx, job, j); err != nil {
+		return err
+	}
 	return follow(ctx, job, j)
 }
 
-// cursor is where a source stands, at the border of two blocks.
+// cursor is where a source stands: at the border of two blocks, or of a push of single rows in a block.
 type cursor struct {
 	// Blocks is the number of blocks before the cursor, Offset the byte position (of a typed source the row) of the next.
 	Blocks int   `json:"blocks"`
@@ -363,6 +411,11 @@ type cursor struct {
 	// Evolved is how far the table was widened, Discarded counts the values before the cursor that became null, by column.
 	Evolved   evolution        `json:"evolved,omitzero"`
 	Discarded map[string]int64 `json:"discarded,omitempty"`
+	// Rows counts the good rows of the next block that are before the cursor, Delivered those of the whole push.
+	Rows      int64 `json:"rows,omitempty"`
+	Delivered int64 `json:"delivered,omitempty"`
+	// Sent counts the rows behind the cursor of which an attempt that did not end may have delivered any.
+	Sent int `json:"sent,omitempty"`
 }
 
 func (c cursor) encode() json.RawMessage {

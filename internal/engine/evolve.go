@@ -150,7 +150,7 @@ func (e *Engine) survey(ctx context.Context, job *Job, c *contradicted) (*mappin
 	g, gctx := errgroup.WithContext(ctx)
 	stage(g, 1, func() error { return p.read(gctx, tokens, blocks) }, func() { close(blocks) })
 	for i := range surveys {
-		surveys[i] = c.p.plan.NewSurvey(stream.inferOptions())
+		surveys[i] = c.p.plan.NewSurvey(stream.inferOptions()).Within(gctx)
 		stage(g, 1, func() error { return p.look(surveys[i], tokens, blocks) }, func() {})
 	}
 	err = g.Wait()
@@ -181,6 +181,9 @@ func (p *pipeline) look(s *mapping.Survey, tokens <-chan struct{}, in <-chan col
 		}
 		p.stream.Release(b)
 		<-tokens
+		if err := s.Stopped(); err != nil {
+			return err
+		}
 	}
 	return nil
 }

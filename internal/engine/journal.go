@@ -66,13 +66,24 @@ func (j *journal) found(ctx context.Context, errors []flows.RecordError) error {
 	return j.change(ctx, errors, func(*flows.Checkpoint) {})
 }
 
-// ended stores the ledger at the source's end, with the errors behind the last
-// chunk and the warnings of values that were discarded.
-func (j *journal) ended(ctx context.Context, ledger flows.Ledger, errors []flows.RecordError, discarded []flows.Warning) error {
-	return j.change(ctx, errors, func(c *flows.Checkpoint) {
-		c.Ledger = ledger
+// ending is a run's state at the end of its source: the errors are those behind the last chunk, the warnings those of
+// values that were discarded.
+type ending struct {
+	after     cursor
+	ledger    flows.Ledger
+	errors    []flows.RecordError
+	discarded []flows.Warning
+}
+
+// ended stores the state at the source's end.
+func (j *journal) ended(ctx context.Context, end ending) error {
+	return j.change(ctx, end.errors, func(c *flows.Checkpoint) {
+		c.Ledger = end.ledger
+		if c.PushJobID != "" {
+			c.Source = end.after.encode()
+		}
 		others := slices.DeleteFunc(slices.Clone(c.Warnings), func(w flows.Warning) bool { return w.Code == fault.ValueDiscarded })
-		c.Warnings = append(others, discarded...)
+		c.Warnings = append(others, end.discarded...)
 	})
 }
 

@@ -44,6 +44,21 @@ func (l *losers) drop(block int, b *columns.Batch) (dropped int64, err error) {
 	return int64(before - b.Rows), nil
 }
 
+// left lists the rows of a block that are pushed, by their numbers among the good ones; nil where all of them are.
+func (l *losers) left(block int) []int {
+	if l == nil || l.bits[block] == nil {
+		return nil
+	}
+	bits := l.bits[block]
+	kept := make([]int, 0, l.rows[block])
+	for row := range l.rows[block] {
+		if bits[row/64]&(1<<(row%64)) == 0 {
+			kept = append(kept, row)
+		}
+	}
+	return kept
+}
+
 // keepRows takes rows out of a batch in place.
 func keepRows(b *columns.Batch, keep func(row int) bool) {
 	kept := make([]int, 0, b.Rows)

@@ -54,24 +54,39 @@ func newMapper(stream *Stream, plan *mapping.Plan) *mapper {
 	return &mapper{stream: stream, typed: typed, raw: new(columns.Raw), applier: plan.NewApplier()}
 }
 
+// within says within what the mapper asks agents.
+func (w *mapper) within(ctx context.Context) *mapper {
+	w.applier.Within(ctx)
+	return w
+}
+
 // rows appends the block's good rows to out; found has the errors. The block is
 // released by the caller.
 func (w *mapper) rows(b columns.Block, out *columns.Batch) error {
 	if w.typed != nil {
 		w.batch = w.typed.DecodeTyped(b)
 		w.found = w.applier.ApplyTyped(w.batch, out, w.found[:0])
-		return nil
+		return w.applier.Stopped()
 	}
 	if err := w.stream.Decode(b, w.raw); err != nil {
 		return err
 	}
 	w.found = w.applier.Apply(w.raw, out, w.found[:0])
 	w.found = append(w.found, w.applier.Undecoded(w.raw)...)
-	return nil
+	return w.applier.Stopped()
 }
 
 // do maps a block for the pipeline.
 func (w *mapper) do(b columns.Block, p *pipeline) (*mapped, error) {
+	m, err := w.mapped(b, p)
+	if err == nil && p.job.Shape.Expand == "" {
+		w.trace(p.job.Tracing)
+	}
+	return m, err
+}
+
+// mapped makes the rows of a block and finds its errors.
+func (w *mapper) mapped(b columns.Block, p *pipeline) (*mapped, error) {
 	m := &mapped{seq: b.Seq, batch: p.batch(), next: cursor{Blocks: b.Seq + 1, Offset: b.End()}}
 	if err := w.rows(b, m.batch); err != nil {
 		return nil, err
@@ -82,9 +97,6 @@ func (w *mapper) do(b columns.Block, p *pipeline) (*mapped, error) {
 	} else {
 		m.seen, m.filtered = w.applier.Counts(w.raw)
 		m.errors = w.placed(b)
-	}
-	if p.job.Shape.Expand == "" {
-		w.trace(p.job.Tracing)
 	}
 	m.contradiction = slices.IndexFunc(w.found, p.decides)
 	if p.job.Policy == flows.DiscardValue {

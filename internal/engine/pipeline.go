@@ -156,7 +156,7 @@ func (p *pipeline) read(ctx context.Context, tokens chan<- struct{}, out chan<- 
 
 // decode turns blocks into typed rows.
 func (p *pipeline) decode(ctx context.Context, in <-chan columns.Block, out chan<- *mapped) error {
-	w := newMapper(p.stream, p.plan)
+	w := newMapper(p.stream, p.plan).within(ctx)
 	for b := range in {
 		m, err := w.do(b, p)
 		if err != nil {

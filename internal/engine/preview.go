@@ -105,7 +105,7 @@ func (e *Engine) look(ctx context.Context, job *Job, limit int, out *Looked) (ag
 	if plan == nil {
 		return false, wantErr
 	}
-	if err := l.apply(plan); err != nil {
+	if err := l.apply(ctx, plan); err != nil {
 		return false, err
 	}
 	if l.widens {
@@ -248,8 +248,8 @@ func lineEndsIn(data []byte) (n int) {
 }
 
 // apply makes rows of the records.
-func (l *looking) apply(plan *mapping.Plan) error {
-	l.mapper = newMapper(l.stream, plan)
+func (l *looking) apply(ctx context.Context, plan *mapping.Plan) error {
+	l.mapper = newMapper(l.stream, plan).within(ctx)
 	l.out.Schema, l.out.Rows = plan.Schema(), columns.NewBatch(plan.Schema())
 	n := 0
 	for _, b := range l.blocks {
@@ -264,7 +264,7 @@ func (l *looking) apply(plan *mapping.Plan) error {
 		}
 	}
 	l.out.Discarded = l.mapper.applier.TakeDiscarded()
-	return nil
+	return l.mapper.applier.Stopped()
 }
 
 func (l *looking) applyOne(p part, n int) {
@@ -298,7 +298,7 @@ func (e *Engine) widenLook(ctx context.Context, l *looking, plan *mapping.Plan, 
 	}
 	defer stream.Close()
 	typed, _ := stream.Reader.(TypedReader)
-	survey := plan.NewSurvey(stream.inferOptions())
+	survey := plan.NewSurvey(stream.inferOptions()).Within(ctx)
 	for range l.blocks {
 		b, err := stream.Next(ctx)
 		if err != nil {
@@ -313,6 +313,9 @@ func (e *Engine) widenLook(ctx context.Context, l *looking, plan *mapping.Plan, 
 			return err
 		}
 		survey.Add(raw)
+	}
+	if err := survey.Stopped(); err != nil {
+		return err
 	}
 	return l.job.widen(survey, rules)
 }

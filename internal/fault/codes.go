@@ -100,6 +100,8 @@ const (
 	FlowRetryKeys      Code = "flow.retry_needs_keys"
 	FileNotFound       Code = "file.not_found"
 	FileInUse          Code = "file.in_use"
+	FileGone           Code = "file.gone"
+	FileTooLarge       Code = "file.too_large"
 	SpoolFull          Code = "spool.full"
 	StoreUnavailable   Code = "store.unavailable"
 	QueueUnavailable   Code = "queue.unavailable"
@@ -124,6 +126,23 @@ const (
 	FlowDuplicateKeys  Code = "flow.duplicate_keys"
 	FlowBudgetShort    Code = "flow.budget_short"
 	FlowWebhookExport  Code = "flow.not_a_webhook_flow"
+	// What is between a flow and its subscription to events in Celonis.
+	FlowSubscriptionExport    Code = "flow.not_a_subscription_flow"
+	SubscriptionPublicURL     Code = "subscription.public_url_missing"
+	SubscriptionNotFound      Code = "subscription.not_found"
+	SubscriptionStray         Code = "subscription.not_ours"
+	SubscriptionEvents        Code = "subscription.events_unreadable"
+	SubscriptionDisabled      Code = "subscription.flow_disabled"
+	SubscriptionGaps          Code = "subscription.too_many_gaps"
+	SubscriptionMissed        Code = "subscription.events_missed"
+	SubscriptionRemade        Code = "subscription.made_anew"
+	SubscriptionSuspended     Code = "subscription.suspended"
+	SubscriptionRejected      Code = "subscription.rejected"
+	SubscriptionTrigger       Code = "subscription.trigger_not_found"
+	SubscriptionTriggerFailed Code = "subscription.trigger_failed"
+	SubscriptionCallback      Code = "subscription.callback_failed"
+	SubscriptionCallbackURL   Code = "subscription.callback_url_refused"
+	SubscriptionHeaders       Code = "subscription.callback_headers_refused"
 	// What comes to the URL of a flow.
 	WebhookNotFound        Code = "webhook.not_found"
 	WebhookUnauthenticated Code = "webhook.unauthenticated"
@@ -151,25 +170,37 @@ const (
 	SourceField        Code = "source.field_unknown"
 	SourceKey          Code = "source.key_not_unique"
 	SourceBudget       Code = "source.budget_short"
-	MappingField       Code = "mapping.field_not_found"
-	MappingColumns     Code = "mapping.columns_collide"
-	MappingRule        Code = "mapping.rule_invalid"
-	MappingKey         Code = "mapping.key_not_found"
-	MappingSchema      Code = "mapping.schema_contradiction"
-	MappingExpression  Code = "mapping.expression_invalid"
-	MappingLookup      Code = "mapping.lookup_invalid"
-	FilterExpression   Code = "filter.expression_invalid"
-	RecordExpression   Code = "record.expression_failed"
-	RecordExpand       Code = "record.not_expandable"
-	RecordMalformed    Code = "record.malformed"
-	RecordCells        Code = "record.wrong_cell_count"
-	RecordUnexpected   Code = "record.unexpected_field"
-	ValueType          Code = "value.wrong_type"
-	ValueRequired      Code = "value.required"
-	ValueTooLong       Code = "value.too_long"
-	ValueOutOfRange    Code = "value.out_of_range"
-	ValueEncoding      Code = "value.invalid_utf8"
-	ValueDiscarded     Code = "value.discarded"
+	// What takes rows one by one answered otherwise than by taking them.
+	RunHalfDelivered        Code = "run.half_delivered"
+	DestinationRefused      Code = "destination.refused"
+	DestinationInDoubt      Code = "destination.in_doubt"
+	DestinationUnauthorized Code = "destination.unauthorized"
+	DestinationForbidden    Code = "destination.forbidden"
+	DestinationGone         Code = "destination.gone"
+	DestinationRateLimited  Code = "destination.rate_limited"
+	DestinationUnavailable  Code = "destination.unavailable"
+	DestinationAnswer       Code = "destination.unreadable_answer"
+	DestinationRow          Code = "destination.row_not_sendable"
+
+	MappingField      Code = "mapping.field_not_found"
+	MappingColumns    Code = "mapping.columns_collide"
+	MappingRule       Code = "mapping.rule_invalid"
+	MappingKey        Code = "mapping.key_not_found"
+	MappingSchema     Code = "mapping.schema_contradiction"
+	MappingExpression Code = "mapping.expression_invalid"
+	MappingLookup     Code = "mapping.lookup_invalid"
+	FilterExpression  Code = "filter.expression_invalid"
+	RecordExpression  Code = "record.expression_failed"
+	RecordExpand      Code = "record.not_expandable"
+	RecordMalformed   Code = "record.malformed"
+	RecordCells       Code = "record.wrong_cell_count"
+	RecordUnexpected  Code = "record.unexpected_field"
+	ValueType         Code = "value.wrong_type"
+	ValueRequired     Code = "value.required"
+	ValueTooLong      Code = "value.too_long"
+	ValueOutOfRange   Code = "value.out_of_range"
+	ValueEncoding     Code = "value.invalid_utf8"
+	ValueDiscarded    Code = "value.discarded"
 
 	RunWatchers           Code = "run.too_many_watchers"
 	NotificationNotFound  Code = "notification.not_found"
@@ -216,6 +247,51 @@ const (
 	CelonisOAuthGrant   Code = "celonis.oauth_grant_refused"
 	CelonisOAuthRefresh Code = "celonis.oauth_authorization_ended"
 	CelonisScopeMissing Code = "celonis.scope_missing"
+
+	// What Celonis says to users and groups that are provisioned.
+	CelonisLicenses  Code = "celonis.license_limit"
+	CelonisMailFixed Code = "celonis.email_immutable"
+	CelonisNotUnique Code = "celonis.not_unique"
+	CelonisSCIMOff   Code = "celonis.scim_off"
+	CelonisStale     Code = "celonis.stale"
+	CelonisInDoubt   Code = "celonis.outcome_unknown"
+
+	// Questions to Process Copilot agents, asked by callers (chat) and by mappings (lookup).
+	ChatAgentNotFound        Code = "chat.agent_not_found"
+	ChatConversationNotFound Code = "chat.conversation_not_found"
+	ChatConversationBusy     Code = "chat.conversation_busy"
+	ChatAnswerLost           Code = "chat.answer_lost"
+	ChatRateLimited          Code = "chat.rate_limited"
+	ChatThreadNotFound       Code = "chat.thread_not_found"
+	LookupLimit              Code = "lookup.limit_reached"
+	LookupRefused            Code = "lookup.refused"
+	LookupAnswerLost         Code = "lookup.answer_lost"
+	LookupNoOutput           Code = "lookup.no_structured_output"
+
+	// What RFC 7644 has a scimType for, and what comes to the gateway.
+	ScimFilter            Code = "scim.invalid_filter"
+	ScimTooMany           Code = "scim.too_many"
+	ScimUniqueness        Code = "scim.uniqueness"
+	ScimMutability        Code = "scim.mutability"
+	ScimSyntax            Code = "scim.invalid_syntax"
+	ScimPath              Code = "scim.invalid_path"
+	ScimNoTarget          Code = "scim.no_target"
+	ScimValue             Code = "scim.invalid_value"
+	ScimVersion           Code = "scim.invalid_version"
+	ScimSensitive         Code = "scim.sensitive"
+	ScimNotFound          Code = "scim.not_found"
+	ScimOperationNotFound Code = "scim.operation_not_found"
+	ScimOperationState    Code = "scim.operation_state_conflict"
+	ScimQueueFull         Code = "scim.queue_full"
+	// What provisioning from a source finds.
+	ScimDuplicate     Code = "scim.duplicate_in_source"
+	ScimAmbiguous     Code = "scim.ambiguous"
+	ScimEmailChange   Code = "scim.email_change"
+	ScimUnknownMember Code = "scim.unknown_member"
+	ScimProtected     Code = "scim.protected"
+	ScimGuard         Code = "scim.too_many_missing"
+	ScimUnread        Code = "scim.records_unreadable"
+	ScimDirectory     Code = "scim.directory_too_large"
 )
 
 // Description is what the table knows of a code.
@@ -334,6 +410,8 @@ var table = map[Code]Description{
 	FlowRetryKeys:      {http.StatusConflict, "A retry would empty the table", Never},
 	FileNotFound:       {http.StatusNotFound, "No such file", Never},
 	FileInUse:          {http.StatusConflict, "The file is in use", Never},
+	FileGone:           {http.StatusGone, "The file's time is over", Never},
+	FileTooLarge:       {http.StatusUnprocessableEntity, "The file is too large", Never},
 	SpoolFull:          {http.StatusInsufficientStorage, "The spool's disk is full", Later},
 	StoreUnavailable:   {http.StatusServiceUnavailable, "The database does not answer", Later},
 	QueueUnavailable:   {http.StatusServiceUnavailable, "The queue does not answer", Later},
@@ -374,6 +452,23 @@ var table = map[Code]Description{
 	FlowWindow:         {http.StatusConflict, "The flow cannot be run over a window", Never},
 	FlowWebhookExport:  {http.StatusConflict, "The flow has no webhook", Never},
 
+	FlowSubscriptionExport:    {http.StatusConflict, "The flow listens to no events", Never},
+	SubscriptionPublicURL:     {http.StatusConflict, "The service's public address is not known", Never},
+	SubscriptionNotFound:      {http.StatusNotFound, "No such subscription", Never},
+	SubscriptionStray:         {http.StatusConflict, "The events are of another subscription", Never},
+	SubscriptionEvents:        {http.StatusUnprocessableEntity, "The delivery cannot be read", Never},
+	SubscriptionDisabled:      {http.StatusServiceUnavailable, "The flow takes no events now", Wait},
+	SubscriptionGaps:          {http.StatusServiceUnavailable, "Too many events are missing", Wait},
+	SubscriptionMissed:        {http.StatusConflict, "Events did not come", Never},
+	SubscriptionRemade:        {http.StatusConflict, "The subscription had gone from Celonis", Never},
+	SubscriptionSuspended:     {http.StatusConflict, "Celonis suspended the subscription", Later},
+	SubscriptionRejected:      {http.StatusConflict, "Celonis rejected the subscription", Never},
+	SubscriptionTrigger:       {http.StatusUnprocessableEntity, "Celonis does not know the trigger", Never},
+	SubscriptionTriggerFailed: {http.StatusBadGateway, "Celonis cannot watch the trigger", Later},
+	SubscriptionCallback:      {http.StatusBadGateway, "Celonis does not reach this service", Later},
+	SubscriptionCallbackURL:   {http.StatusBadGateway, "Celonis refused the address for events", Never},
+	SubscriptionHeaders:       {http.StatusBadGateway, "Celonis refused the headers for events", Never},
+
 	WebhookNotFound:        {http.StatusNotFound, "No such webhook", Never},
 	WebhookUnauthenticated: {http.StatusUnauthorized, "The sender did not prove itself", Never},
 	WebhookSignature:       {http.StatusUnauthorized, "The signature is not valid", Never},
@@ -381,6 +476,17 @@ var table = map[Code]Description{
 	WebhookDisabled:        {http.StatusGone, "The webhook is switched off", Never},
 	WebhookLimited:         {http.StatusTooManyRequests, "Too many deliveries", Wait},
 	WebhookSecretMissing:   {http.StatusServiceUnavailable, "The webhook has no secret yet", Wait},
+
+	RunHalfDelivered:        {http.StatusConflict, "The run's rows were delivered in part", Never},
+	DestinationRefused:      {http.StatusBadGateway, "The destination refused the row", Never},
+	DestinationInDoubt:      {http.StatusBadGateway, "It is not known whether the row was delivered", Never},
+	DestinationUnauthorized: {http.StatusBadGateway, "The destination refuses the login", Never},
+	DestinationForbidden:    {http.StatusBadGateway, "The destination refuses the access", Never},
+	DestinationGone:         {http.StatusBadGateway, "The destination takes nothing any more", Never},
+	DestinationRateLimited:  {http.StatusBadGateway, "The destination asks to wait", Wait},
+	DestinationUnavailable:  {http.StatusBadGateway, "The destination does not answer as it should", Later},
+	DestinationAnswer:       {http.StatusBadGateway, "The destination's answer cannot be read", Never},
+	DestinationRow:          {http.StatusUnprocessableEntity, "The row cannot be sent", Never},
 
 	MappingField:      {http.StatusUnprocessableEntity, "A mapped field is not in the source", Never},
 	MappingColumns:    {http.StatusUnprocessableEntity, "Mapped columns collide", Never},
@@ -447,4 +553,45 @@ var table = map[Code]Description{
 	CelonisOAuthGrant:   {http.StatusBadGateway, "Celonis refused the grant", Never},
 	CelonisOAuthRefresh: {http.StatusBadGateway, "The authorization in Celonis has ended", Never},
 	CelonisScopeMissing: {http.StatusBadGateway, "A scope is missing", Never},
+
+	CelonisLicenses:  {http.StatusBadGateway, "The team's licenses are in use", Wait},
+	CelonisMailFixed: {http.StatusBadGateway, "Celonis does not change e-mail addresses", Never},
+	CelonisNotUnique: {http.StatusBadGateway, "Celonis has another one of that name", Never},
+	CelonisSCIMOff:   {http.StatusBadGateway, "SCIM is not switched on in Celonis", Never},
+	CelonisStale:     {http.StatusBadGateway, "Celonis's resource has changed", Later},
+	CelonisInDoubt:   {http.StatusBadGateway, "It is not known whether Celonis did it", Later},
+
+	ChatAgentNotFound:        {http.StatusUnprocessableEntity, "Celonis does not know the agent", Never},
+	ChatConversationNotFound: {http.StatusUnprocessableEntity, "Celonis does not know the conversation", Never},
+	ChatConversationBusy:     {http.StatusConflict, "The conversation is busy", Wait},
+	ChatAnswerLost:           {http.StatusBadGateway, "The agent's answer was lost", Never},
+	ChatRateLimited:          {http.StatusTooManyRequests, "Too many questions", Wait},
+	ChatThreadNotFound:       {http.StatusNotFound, "No such thread", Never},
+	LookupLimit:              {http.StatusUnprocessableEntity, "The run has asked the agent often enough", Never},
+	LookupRefused:            {http.StatusUnprocessableEntity, "The agent gave no answer", Never},
+	LookupAnswerLost:         {http.StatusUnprocessableEntity, "The agent's answer for the record was lost", Never},
+	LookupNoOutput:           {http.StatusUnprocessableEntity, "The agent's answer has no structured output", Never},
+
+	ScimFilter:            {http.StatusBadRequest, "The SCIM filter is not valid", Never},
+	ScimTooMany:           {http.StatusBadRequest, "The SCIM request means more than can be answered", Never},
+	ScimUniqueness:        {http.StatusConflict, "A SCIM value is taken", Never},
+	ScimMutability:        {http.StatusBadRequest, "A SCIM attribute cannot be changed", Never},
+	ScimSyntax:            {http.StatusBadRequest, "The SCIM body is not valid", Never},
+	ScimPath:              {http.StatusBadRequest, "The SCIM path is not valid", Never},
+	ScimNoTarget:          {http.StatusBadRequest, "The SCIM path names nothing", Never},
+	ScimValue:             {http.StatusBadRequest, "A SCIM value is not valid", Never},
+	ScimVersion:           {http.StatusBadRequest, "The SCIM version is not supported", Never},
+	ScimSensitive:         {http.StatusForbidden, "The address tells what must stay private", Never},
+	ScimNotFound:          {http.StatusNotFound, "No such SCIM resource", Never},
+	ScimOperationNotFound: {http.StatusNotFound, "No such SCIM operation", Never},
+	ScimOperationState:    {http.StatusConflict, "The state of the SCIM operation forbids it", Never},
+	ScimQueueFull:         {http.StatusServiceUnavailable, "Too many SCIM operations wait", Later},
+	ScimDuplicate:         {http.StatusUnprocessableEntity, "The source names one person or group several times", Never},
+	ScimAmbiguous:         {http.StatusUnprocessableEntity, "It is not known which person or group is meant", Never},
+	ScimEmailChange:       {http.StatusUnprocessableEntity, "Celonis forbids to change an e-mail address", Never},
+	ScimUnknownMember:     {http.StatusUnprocessableEntity, "A member of the group is not in Celonis", Never},
+	ScimProtected:         {http.StatusUnprocessableEntity, "The user is protected", Never},
+	ScimGuard:             {http.StatusUnprocessableEntity, "Too many are missing from the source", Never},
+	ScimUnread:            {http.StatusUnprocessableEntity, "Records could not be read", Never},
+	ScimDirectory:         {http.StatusUnprocessableEntity, "There are more users or groups than can be compared", Never},
 }

@@ -43,10 +43,17 @@ func decode[T any](a *api, doc *strictjson.Document, check func(T) []fault.Field
 		found = append(found, check(v)...)
 	}
 	if len(found) > 0 && doc.IsObject() {
-		found = append(found, unsaid(found, a.valid.Struct(v))...)
+		rules := a.valid.Struct(v)
+		if m, ok := any(v).(incomplete); ok {
+			rules = append(rules, m.Missing()...)
+		}
+		found = append(found, unsaid(found, rules)...)
 	}
 	return v, invalid(found)
 }
+
+// incomplete is a body that knows what it lacks where its tags cannot tell.
+type incomplete interface{ Missing() []fault.Field }
 
 // unsaid gives the faults of more that found does not speak of already: a
 // value of a wrong type was not taken, and must not be called missing too.

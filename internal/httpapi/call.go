@@ -36,6 +36,8 @@ type reply struct {
 	location string
 	// revision becomes the ETag; 0 gives none.
 	revision int64
+	// tag is the ETag of what has no revision.
+	tag string
 	// kept is what a repeat gets in place of a body that holds a secret; nil is the body.
 	kept any
 	// replayed says that the request was answered before.
@@ -43,6 +45,8 @@ type reply struct {
 	// stream writes the body in place of body, in the media type media. Its error breaks the answer off.
 	stream func(http.ResponseWriter) error
 	media  string
+	// content answers by itself, with status and headers of its own.
+	content http.HandlerFunc
 }
 
 func (r *call) ctx() context.Context { return r.Request.Context() }
@@ -84,6 +88,9 @@ func (r *call) readQuery() error {
 		return fault.Wrap(err, fault.RequestInvalid, "the query cannot be read")
 	}
 	for name, values := range query {
+		if !slices.Contains(r.route.Query, name) && r.route.scim {
+			continue // identity providers add parameters of their own
+		}
 		if !slices.Contains(r.route.Query, name) {
 			f := fault.New(fault.RequestUnknownField, "the query parameter %q is not known here", shorten(name))
 			if len(r.route.Query) > 0 {

@@ -67,6 +67,9 @@ type Records interface {
 type Files interface {
 	UploadFile(ctx context.Context, workspace, name string, r io.Reader) (*flows.File, error)
 	File(ctx context.Context, workspace, id string) (*flows.File, error)
+	ListFiles(ctx context.Context, q flows.FileQuery) ([]flows.File, error)
+	FilesOfRuns(ctx context.Context, workspace string, runIDs []string) ([]flows.File, error)
+	DeleteFile(ctx context.Context, workspace, id string) error
 }
 
 // Budgets tells what is left of teams' push submissions; *budget.Reporter is one.
@@ -79,6 +82,8 @@ type Access interface {
 	Authenticate(ctx context.Context, clientID string, secret crypto.Secret) (access.Login, error)
 	IssueToken(ctx context.Context, l access.Login, requested []string) (access.Token, error)
 	VerifyToken(ctx context.Context, raw string) (access.Principal, error)
+	// VerifyBearer takes a client's id and secret as one long-lived token.
+	VerifyBearer(ctx context.Context, raw string) (access.Principal, error)
 }
 
 var (
@@ -153,6 +158,7 @@ type Deps struct {
 	OAuthClients    OAuthClients
 	Authorizations  Authorizations
 	Options         Options
+	Chats           Chats
 	Forms           Forms
 	ScopeAdvisor    ScopeAdvisor
 	Flows           Flows
@@ -164,8 +170,12 @@ type Deps struct {
 	Previews        Previews
 	Records         Records
 	Webhooks        Webhooks
+	Subscriptions   Subscriptions
+	SCIM            SCIM
+	SCIMOperations  SCIMOperations
 	Errors          Errors
 	Files           Files
+	FileContents    FileContents
 	Budgets         Budgets
 	Access          Access
 	TokenServer     TokenServer

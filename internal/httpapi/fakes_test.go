@@ -3,6 +3,7 @@ package httpapi_test
 import (
 	"context"
 	"io"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -278,6 +279,33 @@ func (f *fakeFlows) File(_ context.Context, _, id string) (*flows.File, error) {
 		none(fault.FileNotFound, id, fileID)
 }
 
+func (f *fakeFlows) ListFiles(_ context.Context, q flows.FileQuery) ([]flows.File, error) {
+	if q.Page.After != "" || q.FlowID == unknownID {
+		return nil, nil
+	}
+	rows := flows.File{ID: fileID, Name: "a.csv", Bytes: 5, SHA256: strings.Repeat("0a", 32), CreatedAt: epoch(), FlowID: flowID, RunID: runID, Format: flows.CSV, Rows: 1, ExpiresAt: epoch()}
+	return []flows.File{rows}, nil
+}
+
+func (f *fakeFlows) FilesOfRuns(ctx context.Context, workspace string, _ []string) ([]flows.File, error) {
+	return f.ListFiles(ctx, flows.FileQuery{Workspace: workspace})
+}
+
+func (f *fakeFlows) DeleteFile(_ context.Context, _, id string) error {
+	return none(fault.FileNotFound, id, fileID)
+}
+
+// fakeContents has one file.
+type fakeContents struct{ path string }
+
+func (f fakeContents) Open(string) (*os.File, int64, error) {
+	file, err := os.Open(f.path)
+	if err != nil {
+		return nil, 0, fault.Wrap(err, fault.FileNotFound, "there is no file")
+	}
+	return file, 5, nil
+}
+
 // fakeAccess takes the scopes of a token from its text: "flows:read,flows:run".
 type fakeAccess struct{ verify func() error }
 
@@ -316,6 +344,14 @@ func (f *fakeAccess) VerifyToken(_ context.Context, raw string) (access.Principa
 		return access.Principal{}, fault.New(fault.AccessUnauthenticated, "the token is not valid")
 	}
 	return access.Principal{ClientID: "client:1", Name: "loader", Workspace: "default", Scopes: scopes}, nil
+}
+
+// VerifyBearer takes the id and the secret of Authenticate.
+func (f *fakeAccess) VerifyBearer(_ context.Context, raw string) (access.Principal, error) {
+	if raw != bearerClient+".ccs_right" {
+		return access.Principal{}, fault.New(fault.AccessUnauthenticated, "the client is unknown or disabled, or its secret is wrong")
+	}
+	return access.Principal{ClientID: bearerClient, Workspace: "default", Scopes: []access.Scope{access.ScimRead, access.ScimWrite}}, nil
 }
 
 // fakeIdempotency keeps answers in memory, as the store does in SQL.

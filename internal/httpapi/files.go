@@ -29,10 +29,25 @@ type fileView struct {
 	Bytes     int64     `json:"bytes"`
 	SHA256    string    `json:"sha256"`
 	CreatedAt time.Time `json:"createdAt"`
+	// What follows is null of an uploaded file.
+	FlowID    *string    `json:"flowId"`
+	RunID     *string    `json:"runId"`
+	Format    *string    `json:"format"`
+	Rows      *int64     `json:"rows"`
+	ExpiresAt *time.Time `json:"expiresAt"`
+	// RemovedAt is when the file's time was over, null while it can be downloaded.
+	RemovedAt *time.Time `json:"removedAt"`
 }
 
 func viewFile(f *flows.File) fileView {
-	return fileView{f.ID, f.Name, f.Bytes, f.SHA256, moment(f.CreatedAt)}
+	v := fileView{
+		ID: f.ID, Name: f.Name, Bytes: f.Bytes, SHA256: f.SHA256, CreatedAt: moment(f.CreatedAt), FlowID: orNull(f.FlowID), RunID: orNull(f.RunID),
+		Format: orNull(string(f.Format)), ExpiresAt: timeOrNull(f.ExpiresAt), RemovedAt: timeOrNull(f.RemovedAt),
+	}
+	if f.Format != "" {
+		v.Rows = &f.Rows
+	}
+	return v
 }
 
 // uploadFile streams the one part of the form to the spool; nothing of it is

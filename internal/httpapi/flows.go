@@ -21,6 +21,8 @@ type flowView struct {
 	Watermark *watermarkView `json:"watermark,omitempty"`
 	// Webhook is there for a flow with an export of type webhook; a list leaves it out.
 	Webhook *webhookView `json:"webhook,omitempty"`
+	// Subscription is there for a flow with an export of type eventSubscription; a list leaves it out.
+	Subscription *subscriptionView `json:"subscription,omitempty"`
 
 	// What lies ahead of the flow; a list leaves it out.
 	NextFires     []time.Time         `json:"nextFires,omitempty"`
@@ -46,6 +48,9 @@ func (a *api) flowReply(r *call) func(f *flows.Flow, err error) (reply, error) {
 			return reply{}, err
 		}
 		if view.Webhook, err = a.webhookOf(r, f); err != nil {
+			return reply{}, err
+		}
+		if view.Subscription, err = a.subscriptionOf(r, f); err != nil {
 			return reply{}, err
 		}
 		told, kept := a.withURL(r, f, view)
@@ -78,6 +83,9 @@ func (a *api) createFlow(r *call) (reply, error) {
 	if view.Webhook, err = a.webhookOf(r, f); err != nil {
 		return reply{}, err
 	}
+	if view.Subscription, err = a.subscriptionOf(r, f); err != nil {
+		return reply{}, err
+	}
 	told, kept := a.withURL(r, f, view)
 	return reply{status: http.StatusCreated, body: told, kept: kept, location: "/v1/flows/" + f.ID, revision: f.Revision}, nil
 }
@@ -101,7 +109,7 @@ func (a *api) getFlow(r *call) (reply, error) {
 	}
 	f, err := a.Flows.Get(r.ctx(), r.who.Workspace, id)
 	// What lies ahead of a scheduled flow changes without a new revision, and so does a watermark.
-	if err == nil && f.Schedule == nil && !hasWatermark(f) && !hasWebhook(f) && r.notModified(f.Revision) {
+	if err == nil && f.Schedule == nil && !hasWatermark(f) && !hasWebhook(f) && !hasSubscription(f) && r.notModified(f.Revision) {
 		return reply{status: http.StatusNotModified, revision: f.Revision}, nil
 	}
 	return a.flowReply(r)(f, err)

@@ -29,6 +29,7 @@ func TestRepeatsAreAnsweredOnce(t *testing.T) {
 		"/v1/flows/{id}/errors/retry": {`{"all":true}`, "application/json"},
 		"/v1/errors/{id}/retry":       {`{"flow":"current"}`, "application/json"},
 		"/v1/notifications":           {notificationBody, "application/json"},
+		"/v1/connections/{id}/chat":   {`{"agent":"pkg.a","message":"m"}`, "application/json"},
 	}
 	for _, route := range httpapi.Routes() {
 		if !route.Idempotent {
@@ -53,7 +54,9 @@ func TestRepeatsAreAnsweredOnce(t *testing.T) {
 			first := ask(body[0], body[1], "order 1")
 			require.Less(t, first.status, 300, first.body)
 			require.Empty(t, first.header.Get("Idempotency-Replayed"))
-			require.NotEmpty(t, first.header.Get("Location"))
+			if route.Path != "/v1/connections/{id}/chat" { // an answer of an agent is no thing with an address
+				require.NotEmpty(t, first.header.Get("Location"))
+			}
 			s.flows.startRun, s.flows.post, s.flows.upload, s.flows.create, s.connections.create = nil, nil, nil, nil, nil
 			again := ask(body[0], body[1], "order 1")
 			require.Equal(t, "true", again.header.Get("Idempotency-Replayed"))

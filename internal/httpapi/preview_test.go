@@ -35,7 +35,7 @@ func (fakePreviews) PreviewSaved(_ context.Context, who httpapi.PreviewCaller, i
 
 func (fakePreviews) PreviewDraft(_ context.Context, _ httpapi.PreviewCaller, spec flows.Spec, _ flows.PreviewRequest) (json.RawMessage, error) {
 	if spec.Import.Table == "BAD" {
-		return nil, fault.New(fault.RequestInvalid, "the flow has a fault").WithFields(fault.Field{Pointer: "/export/fileId", Code: fault.FileNotFound, Detail: "names no uploaded file"})
+		return nil, fault.New(fault.RequestInvalid, "the flow has a fault").WithFields(fault.Field{Pointer: "/export/fileId", Code: fault.FileNotFound, Detail: "names no file"})
 	}
 	return json.RawMessage(aPreview), nil
 }

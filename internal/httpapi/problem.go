@@ -52,6 +52,10 @@ func (a *api) fail(c *gin.Context, err error) {
 	}
 	a.retryAfter(c, f)
 	challenge(c, err, f)
+	if speaksSCIM(c.Request.URL.Path) {
+		a.failSCIM(c, f)
+		return
+	}
 	body, encodeErr := encode(p)
 	if encodeErr != nil { // a struct of strings always has a JSON form
 		body = nil

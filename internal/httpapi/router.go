@@ -59,6 +59,10 @@ func New(d Deps) http.Handler {
 
 	engine.Use(a.observe, a.recover, a.securityHeaders(), a.cors, a.bound)
 	engine.NoRoute(func(c *gin.Context) {
+		if strings.HasPrefix(c.Request.URL.Path, scimPrefix) && !strings.HasPrefix(c.Request.URL.Path, scimPrefix+"v2/") {
+			a.fail(c, fault.New(fault.ScimVersion, "this is SCIM 2.0, under %sv2/", scimPrefix))
+			return
+		}
 		a.fail(c, fault.New(fault.RequestNotFound, "there is no %q", shorten(shownPath(c.Request.URL.Path))).WithHint("the routes are in /openapi.yaml"))
 	})
 	engine.NoMethod(func(c *gin.Context) {
@@ -70,6 +74,9 @@ func New(d Deps) http.Handler {
 	})
 	for _, route := range a.routes() {
 		engine.Handle(route.Method, ginPath(route.Path), a.serve(route))
+		if route.head {
+			engine.Handle(http.MethodHead, ginPath(route.Path), a.serve(route))
+		}
 	}
 	return engine
 }

@@ -2,9 +2,11 @@ package httpapi
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/celonis-connector/connector/flows"
 	"github.com/celonis-connector/connector/internal/access"
+	"github.com/celonis-connector/connector/internal/scim"
 	"github.com/gin-gonic/gin"
 )
 
@@ -27,10 +29,14 @@ type Route struct {
 	// once marks a handler that keeps the Idempotency-Key in the transaction of what it does: it may be called again for a
 	// request that was done and never answered.
 	once bool
+	// head lets a GET be asked with HEAD too, for its headers alone.
+	head bool
 	// maxBody bounds the request's body in bytes; 0 is MaxBody, streamed leaves it to the handler.
 	maxBody int64
 	// budget is what the requests are taken from; the client's, or the address's of public routes, unless it says else.
 	budget budgetOf
+	// scim routes speak SCIM: its media type, its errors, and the bearer tokens of identity providers.
+	scim bool
 	// handle answers the calls of the API; plain is for routes that do not speak its language.
 	handle func(*call) (reply, error)
 	plain  gin.HandlerFunc
@@ -47,6 +53,14 @@ func (r Route) Scopes() []access.Scope {
 	return scopes
 }
 
+// writes is the media type of the route's answers.
+func (r Route) writes() string {
+	if r.scim {
+		return scim.MediaType
+	}
+	return mediaJSON
+}
+
 // streamed marks a body that its handler reads, bounds and hashes by itself.
 const streamed = -1
 
@@ -56,7 +70,7 @@ func Routes() []Route { return (&api{}).routes() }
 // routes is the whole API: a route that is not here does not exist.
 func (a *api) routes() []Route {
 	paged := []string{"limit", "cursor"}
-	return []Route{
+	return slices.Concat(a.scimRoutes(), []Route{
 		{Method: http.MethodPost, Path: tokenPath, Public: true, budget: ofNobody, plain: a.createToken},
 		{Method: http.MethodPost, Path: revokePath, Public: true, budget: ofNobody, plain: a.revokeToken},
 		{Method: http.MethodPost, Path: introspectPath, Public: true, budget: ofNobody, plain: a.introspectToken},
@@ -86,6 +100,13 @@ func (a *api) routes() []Route {
 		{Method: http.MethodGet, Path: "/v1/connections/{id}/used-by", Scope: access.ConnectionsRead, handle: a.listConnectionUsers},
 		{Method: http.MethodPost, Path: "/v1/connections/{id}/clone", Scope: access.ConnectionsWrite, Idempotent: true, handle: a.cloneConnection},
 		{Method: http.MethodGet, Path: "/v1/connections/{id}/options/{kind}", Scope: access.ConnectionsRead, Query: optionQuery(), handle: a.listOptions},
+		{Method: http.MethodPost, Path: "/v1/connections/{id}/chat", Scope: access.ChatUse, Idempotent: true, handle: a.askAgent},
+		{Method: http.MethodGet, Path: "/v1/connections/{id}/chat/threads", Scope: access.ChatUse, Query: paged, handle: a.listChatThreads},
+		{Method: http.MethodDelete, Path: "/v1/connections/{id}/chat/threads/{threadId}", Scope: access.ChatUse, handle: a.deleteChatThread},
+		{Method: http.MethodGet, Path: "/v1/connections/{id}/scim-operations", Scope: access.ScimRead, Query: append([]string{"state"}, paged...), handle: a.listSCIMOperations},
+		{Method: http.MethodGet, Path: "/v1/scim-operations/{id}", Scope: access.ScimRead, handle: a.getSCIMOperation},
+		{Method: http.MethodPost, Path: "/v1/scim-operations/{id}/retry", Scope: access.ScimWrite, handle: a.retrySCIMOperation},
+		{Method: http.MethodDelete, Path: "/v1/scim-operations/{id}", Scope: access.ScimWrite, handle: a.discardSCIMOperation},
 		{Method: http.MethodGet, Path: "/v1/connections/{id}/scope-advice", Scope: access.ConnectionsRead, handle: a.getScopeAdvice},
 		{Method: http.MethodGet, Path: "/v1/forms/{kind}", Scope: access.ConnectionsRead, handle: a.getForm},
 
@@ -128,6 +149,11 @@ func (a *api) routes() []Route {
 		// The answer holds the URL, which is kept nowhere, so this takes no Idempotency-Key.
 		{Method: http.MethodPost, Path: "/v1/flows/{id}/webhook/rotate", Scope: access.FlowsWrite, handle: a.rotateWebhook},
 		{Method: http.MethodPost, Path: hookPath, Public: true, budget: ofNobody, plain: a.takeDelivery},
+		{Method: http.MethodPost, Path: "/v1/flows/{id}/subscription/replay", Scope: access.FlowsRun, handle: a.replaySubscription},
+		{Method: http.MethodPost, Path: "/v1/flows/{id}/subscription/resume-from-latest", Scope: access.FlowsRun, handle: a.resumeSubscription},
+		{Method: http.MethodPost, Path: eventsPath, Public: true, budget: ofNobody, plain: a.takeEvents},
+		{Method: http.MethodGet, Path: eventsPath, Public: true, plain: a.lookAtEvents},
+		{Method: http.MethodHead, Path: eventsPath, Public: true, plain: a.lookAtEvents},
 		{Method: http.MethodGet, Path: "/v1/flows/{id}/errors", Scope: access.FlowsRead, Query: append(errorFilters("state"), paged...), handle: a.listRecordErrors},
 		{Method: http.MethodGet, Path: "/v1/flows/{id}/errors/groups", Scope: access.FlowsRead, Query: errorFilters(), handle: a.listErrorGroups},
 		{Method: http.MethodGet, Path: "/v1/flows/{id}/errors/export", Scope: access.RecordsRead, Query: errorFilters("state", "content"), handle: a.exportRecordErrors},
@@ -141,7 +167,11 @@ func (a *api) routes() []Route {
 		{Method: http.MethodGet, Path: "/v1/teams/{domain}/budget", Scope: access.FlowsRead, handle: a.getBudget},
 
 		{Method: http.MethodPost, Path: "/v1/files", Scope: access.FlowsWrite, budget: ofFiles, Idempotent: true, maxBody: streamed, handle: a.uploadFile},
+		{Method: http.MethodGet, Path: "/v1/files", Scope: access.FlowsRead, Query: append([]string{"flowId", "runId"}, paged...), handle: a.listFiles},
 		{Method: http.MethodGet, Path: "/v1/files/{id}", Scope: access.FlowsRead, handle: a.getFile},
+		{Method: http.MethodDelete, Path: "/v1/files/{id}", Scope: access.FlowsWrite, handle: a.deleteFile},
+		// What a file holds are records.
+		{Method: http.MethodGet, Path: "/v1/files/{id}/content", Scope: access.RecordsRead, head: true, handle: a.getFileContent},
 
 		{Method: http.MethodPost, Path: "/v1/notifications", Scope: access.FlowsWrite, Idempotent: true, handle: a.createNotification},
 		{Method: http.MethodGet, Path: "/v1/notifications", Scope: access.FlowsRead, Query: paged, handle: a.listNotifications},
@@ -162,5 +192,5 @@ func (a *api) routes() []Route {
 		{Method: http.MethodGet, Path: "/openapi.yaml", Public: true, plain: a.getContract},
 		{Method: http.MethodGet, Path: "/docs", Public: true, plain: a.getDocs},
 		{Method: http.MethodGet, Path: "/docs/{asset}", Public: true, plain: a.getDocs},
-	}
+	})
 }

@@ -25,6 +25,8 @@ type runView struct {
 	PushJobID    *string         `json:"pushJobId"`
 	Error        *flows.RunError `json:"error"`
 	Warnings     []flows.Warning `json:"warnings"`
+	// Actions counts what was done in a destination that tells, or of a dry run would be.
+	Actions map[string]int64 `json:"actions"`
 	// Forecast is what a dry run has found; null of any other run.
 	Forecast *flows.Forecast `json:"forecast"`
 	ResumeAt *time.Time      `json:"resumeAt"`
@@ -34,6 +36,8 @@ type runView struct {
 
 	// Progress is there for a running run of which it is known; a list leaves it out.
 	Progress *progressView `json:"progress,omitempty"`
+	// Files are what the run has made; only the answer for the run alone has them.
+	Files []fileView `json:"files,omitzero"`
 
 	CreatedAt  time.Time  `json:"createdAt"`
 	StartedAt  *time.Time `json:"startedAt"`
@@ -50,17 +54,21 @@ func viewRun(r *flows.Run) runView {
 		CreatedAt: moment(r.CreatedAt), StartedAt: timeOrNull(r.StartedAt), FinishedAt: timeOrNull(r.FinishedAt),
 	}
 	if r.Options.DryRun {
-		v.PushJobID, v.Forecast = nil, viewForecast(r.Checkpoint.Forecast)
+		v.PushJobID, v.Forecast = nil, viewForecast(r.Checkpoint)
+	}
+	if v.Actions = r.Checkpoint.Actions; v.Actions == nil {
+		v.Actions = map[string]int64{}
 	}
 	return v
 }
 
 // viewForecast gives what a dry run has found so far.
-func viewForecast(f *flows.Forecast) *flows.Forecast {
+func viewForecast(c flows.Checkpoint) *flows.Forecast {
+	f := c.Forecast
 	if f == nil {
 		return nil
 	}
-	return &flows.Forecast{Table: f.Table, Errors: list(f.Errors)}
+	return &flows.Forecast{Table: f.Table, Errors: list(f.Errors), Changes: f.Changes, Actions: c.Actions}
 }
 
 func orNull(s string) *string {
@@ -115,8 +123,16 @@ func (a *api) getRun(r *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	files, err := a.Files.FilesOfRuns(r.ctx(), r.who.Workspace, []string{run.ID})
+	if err != nil {
+		return reply{}, err
+	}
 	view := viewRun(run)
 	view.Progress = viewProgress(a.Runs.RunProgress(r.ctx(), run))
+	view.Files = make([]fileView, len(files))
+	for i := range files {
+		view.Files[i] = viewFile(&files[i])
+	}
 	return ok(view)
 }
 

@@ -29,6 +29,8 @@ type answer struct {
 	keep   []byte
 	stream func(http.ResponseWriter) error
 	media  string
+	// content answers by itself.
+	content http.HandlerFunc
 }
 
 // serve makes the handler of a route: who calls and may they, what do they
@@ -45,11 +47,16 @@ func (a *api) serve(route Route) gin.HandlerFunc {
 			return
 		}
 		out.headers(c.Writer.Header())
+		if out.content != nil {
+			out.content(c.Writer, c.Request)
+			c.Writer.WriteHeaderNow()
+			return
+		}
 		if out.stream != nil {
 			a.writeStream(c, out)
 			return
 		}
-		write(c, out.status, mediaJSON, out.body)
+		write(c, out.status, route.writes(), out.body)
 	}
 }
 
@@ -104,9 +111,12 @@ func (out *answer) headers(h http.Header) {
 
 // answer makes the bytes and headers of a reply.
 func (rep reply) answer() (*answer, error) {
-	out := &answer{status: rep.status, location: rep.location, stream: rep.stream, media: rep.media}
+	out := &answer{status: rep.status, location: rep.location, stream: rep.stream, media: rep.media, content: rep.content}
 	if rep.revision != 0 {
 		out.etag = etag(rep.revision)
+	}
+	if rep.tag != "" {
+		out.etag = rep.tag
 	}
 	if rep.replayed {
 		out.replayed = "true"

@@ -286,11 +286,16 @@ func TestAnOlderLimitIsNoSilentCut(t *testing.T) {
 	m := model(shape{[]celonissim.RecordField{field("ID", "integer")}, numbers(3210, func(i int, _ string) any { return i })},
 		func(o *celonissim.Options) { o.Limits.KnowledgeRows, o.Limits.PageSize = 1000, 50 })
 	out := &took{ids: make([]int32, 3210)}
-	stats, err := kmsource.Read(t.Context(), kmsource.Plan{Model: m, Size: 5000, Part: out.part})
+	var told []int64
+	expect := func(_ context.Context, f kmsource.Forecast) error { told = append(told, f.Expect); return nil }
+	stats, err := kmsource.Read(t.Context(), kmsource.Plan{Model: m, Size: 5000, Part: out.part, Expect: expect})
 	require.NoError(t, err)
 	require.EqualValues(t, 3210, stats.Rows)
 	require.NotContains(t, out.ids, int32(0))
 	require.NotContains(t, out.ids, int32(2))
+	require.Len(t, told, 2, "what is expected is told anew with the older limit")
+	require.Greater(t, told[1], told[0])
+	require.InDelta(t, stats.Requests, told[1], float64(stats.Requests)/4)
 }
 
 func TestWideRowsAreJoined(t *testing.T) {

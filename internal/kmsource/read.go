@@ -20,6 +20,7 @@ type reader struct {
 	size   atomic.Int64
 	taken  atomic.Int64
 	asked  atomic.Int64
+	total  atomic.Int64
 	sliced atomic.Int64
 
 	candidates []Column
@@ -80,7 +81,8 @@ func (r *reader) read(ctx context.Context) (stats Stats, err error) {
 		return stats, fault.New(fault.SourceRowLimit, "the field %q of export.sliceBy cannot be sorted and filtered by, as the model says", r.SliceBy).
 			WithHint("name another field, or leave sliceBy out")
 	}
-	stats.Forecast = Foresee(max(first.Total, int64(n)), size, r.Limit, r.Groups)
+	r.total.Store(max(first.Total, int64(n)))
+	stats.Forecast = Foresee(r.total.Load(), size, r.Limit, r.Groups)
 	if r.Expect != nil {
 		if err := r.Expect(ctx, stats.Forecast); err != nil {
 			return stats, err
@@ -228,7 +230,8 @@ func (r *reader) group(ctx context.Context, s slice, group, size int) (rows []js
 		case len(p.Rows) >= size:
 			continue
 		case len(rows) == OlderLimit && limit > OlderLimit && !s.nulls:
-			return rows, r.older(p), nil
+			cut, err := r.older(ctx, p)
+			return rows, cut, err
 		}
 		return rows, false, nil
 	}
@@ -236,12 +239,17 @@ func (r *reader) group(ctx context.Context, s slice, group, size int) (rows []js
 
 // older decides on a result of exactly as many rows as an older limit shows:
 // it counts as cut, unless nothing can slice it and the model says it is whole.
-func (r *reader) older(p *Page) bool {
+// What was expected of the reading does not hold any more then, and is told anew.
+func (r *reader) older(ctx context.Context, p *Page) (cut bool, err error) {
 	if len(r.candidates) == 0 && p.Total == OlderLimit {
-		return false
+		return false, nil
 	}
-	r.limit.Store(OlderLimit)
-	return true
+	if r.limit.Swap(OlderLimit) == OlderLimit || r.Expect == nil {
+		return true, nil
+	}
+	f, asked := Foresee(r.total.Load(), int(r.size.Load()), OlderLimit, r.Groups), r.asked.Load()
+	f.Expect, f.Most = f.Expect+asked, f.Most+asked
+	return true, r.Expect(ctx, f)
 }
 
 func (r *reader) page(ctx context.Context, a Ask) (*Page, error) {

@@ -34,6 +34,10 @@ func headline(n flows.Notice) string {
 		return "Connection " + connection + " is online again"
 	case flows.BudgetShort:
 		return "The push submissions of " + team + " are spent for this hour"
+	case flows.EventsMissed:
+		return "Flow " + flow + " missed events of Celonis"
+	case flows.SubscriptionWasSuspended:
+		return "Celonis had suspended the subscription of flow " + flow
 	case flows.Sample:
 		return "A sample of a notification"
 	}

@@ -1,5 +1,5 @@
 // Package portable takes the set-up of a workspace to another one: connections,
-// OAuth clients and flows as one document, without secrets and with names in
+// OAuth clients, flows and notifications as one document, without secrets and with names in
 // the place of ids, and back in with a look at the differences first.
 package portable
 
@@ -17,10 +17,11 @@ const Version = 1
 
 // Document is the set-up of a workspace.
 type Document struct {
-	Version      int           `json:"version" validate:"required"`
-	OAuthClients []OAuthClient `json:"oauthClients" validate:"max=10000,dive"`
-	Connections  []Connection  `json:"connections" validate:"max=10000,dive"`
-	Flows        []Flow        `json:"flows" validate:"max=10000"`
+	Version       int            `json:"version" validate:"required"`
+	OAuthClients  []OAuthClient  `json:"oauthClients" validate:"max=10000,dive"`
+	Connections   []Connection   `json:"connections" validate:"max=10000,dive"`
+	Flows         []Flow         `json:"flows" validate:"max=10000"`
+	Notifications []Notification `json:"notifications,omitempty" validate:"max=1000,dive"`
 }
 
 // OAuthClient is an OAuth client without its secret.
@@ -49,8 +50,10 @@ type Connection struct {
 	connections.Outside
 }
 
-// Flow is a flow in the form of the API, whose import and export have the name
-// of their connection as "connection" in the place of connectionId.
+// Flow is a flow in the form of the API, with names in the place of ids: of a
+// connection as "connection" in the place of connectionId, of an uploaded file
+// as a FileRef "file" in the place of fileId, and of flows in "then" and
+// "behind".
 type Flow struct{ raw json.RawMessage }
 
 // MarshalJSON gives the form of the document.
@@ -76,38 +79,13 @@ func (c *Connection) draft(oauthClientID string) connections.Draft {
 		OAuthClientID: oauthClientID, Scopes: c.Scopes, Grant: c.Grant, HTTP: c.HTTP, MaxRuns: c.MaxRuns, Outside: c.Outside}
 }
 
-// The members that tell where a flow's rows go.
+// Pointers that the faults of an item name.
 const (
-	importMember   = "import"
-	exportMember   = "export"
-	idMember       = "connectionId"
-	nameMember     = "connection"
-	idPointer      = "/import/connectionId"
 	namePointer    = "/import/connection"
 	pathPointer    = "/export/path"
-	fromIDPointer  = "/export/connectionId"
-	fromPointer    = "/export/connection"
 	clientPointer  = "/oauthClient"
 	clientIDMember = "/oauthClientId"
 )
-
-func exportFlow(s flows.Spec, names map[string]string) (Flow, error) {
-	object, err := objectOf(s)
-	if err != nil {
-		return Flow{}, err
-	}
-	nameFollowers(object, names)
-	if to, ok := object[importMember].(map[string]any); ok {
-		delete(to, idMember)
-		to[nameMember] = names[s.Import.ConnectionID]
-	}
-	if from, ok := object[exportMember].(map[string]any); ok && s.Export.ConnectionID != "" {
-		delete(from, idMember)
-		from[nameMember] = names[s.Export.ConnectionID]
-	}
-	text, err := json.Marshal(object)
-	return Flow{text}, err
-}
 
 // objectOf gives the JSON form of a value, with its numbers as they are written.
 func objectOf(v any) (map[string]any, error) {
@@ -118,7 +96,8 @@ func objectOf(v any) (map[string]any, error) {
 	var object map[string]any
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
-	return object, d.Decode(&object)
+	err = d.Decode(&object)
+	return object, err
 }
 
 // name gives what the flow is called, "" when that cannot be read.
@@ -130,59 +109,21 @@ func (f Flow) name() string {
 	return named.Name
 }
 
-// spec reads a flow; idOf finds the connection that it names. Fault RequestInvalid.
-func (f Flow) spec(idOf func(name string) string) (spec flows.Spec, connection string, err error) {
-	object, err := objectOf(f.raw)
-	if err != nil {
-		return flows.Spec{}, "", broken("", "must be an object")
-	}
-	to, _ := object[importMember].(map[string]any)
-	connection, named := to[nameMember].(string)
-	switch _, has := to[idMember]; {
-	case to == nil || !named:
-		return flows.Spec{}, "", broken(namePointer, "must be the name of a connection")
-	case has:
-		return flows.Spec{}, "", broken(idPointer, "has no place here: the connection is named by \"connection\"")
-	}
-	delete(to, nameMember)
-	to[idMember] = idOf(connection)
-	if from, _ := object[exportMember].(map[string]any); from != nil {
-		if _, has := from[idMember]; has {
-			return flows.Spec{}, "", broken(fromIDPointer, "has no place here: the connection is named by \"connection\"")
-		}
-		if name, named := from[nameMember].(string); named {
-			delete(from, nameMember)
-			if from[idMember] = idOf(name); from[idMember] == "" {
-				from[idMember] = pendingID
-			}
-		}
-	}
+// decoded gives the flow that an object in the form of the API is. Fault RequestInvalid.
+func decoded(object map[string]any) (spec flows.Spec, err error) {
 	text, err := json.Marshal(object)
 	if err != nil {
-		return flows.Spec{}, "", err
+		return spec, err
 	}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&spec); err != nil {
-		return flows.Spec{}, "", broken("", "is no flow: "+err.Error())
+		return spec, broken("", "is no flow: "+err.Error())
 	}
-	return spec, connection, nil
+	return spec, nil
 }
 
 func broken(pointer, detail string) error {
 	return fault.New(fault.RequestInvalid, "the item is not valid").
 		WithFields(fault.Field{Pointer: pointer, Code: fault.RequestFieldInvalid, Detail: detail})
-}
-
-// from gives the name of the connection that a flow reads through.
-func (f Flow) from() (name string, named bool) {
-	var spec struct {
-		Export struct {
-			Connection *string `json:"connection"`
-		} `json:"export"`
-	}
-	if json.Unmarshal(f.raw, &spec) != nil || spec.Export.Connection == nil {
-		return "", false
-	}
-	return *spec.Export.Connection, true
 }

@@ -3,6 +3,7 @@ package portable
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/celonis-connector/connector/connections"
 	"github.com/celonis-connector/connector/flows"
@@ -85,73 +86,84 @@ func (s *Service) takeConnection(ctx context.Context, now *standing, c *Connecti
 	return item.done(err)
 }
 
-// takeFlow changes a flow, or makes one that is disabled.
-func (s *Service) takeFlow(ctx context.Context, now *standing, f Flow, opt Options) (item Item, err error) {
-	spec, connection, err := f.spec(func(name string) string { return now.connections[key(name)].ID })
-	if err != nil {
-		return refused(item, err)
-	}
-	if err := now.followers(&spec); err != nil {
-		return refused(item, err)
-	}
-	to, known := now.connections[key(connection)]
-	if !known {
-		item.refuse(broken(namePointer, "names no connection"))
-		return item, nil
-	}
-	was, found := now.flows[key(spec.Name)]
-	if spec.Export.Path != "" && spec.Export.Path != was.Export.Path && !opt.AllowPath {
-		item.refuse(broken(pathPointer, "only the shell may set it"))
-		return item, nil
-	}
-	from, hasFrom := f.from()
-	if _, known := now.connections[key(from)]; hasFrom && !known {
-		item.refuse(broken(fromPointer, "names no connection"))
-		return item, nil
-	}
-	clean, err := s.checkFlow(ctx, now.workspace, spec, to.ID == "")
+// takeFlow changes a flow, or makes one that is disabled. One that names a flow
+// which comes later in the document waits for it, and again says so: a new flow
+// is made without the name until then.
+func (s *Service) takeFlow(ctx context.Context, now *standing, f Flow, opt Options) (item Item, again bool, err error) {
+	r := &reading{standing: now, files: s.Files, pending: map[string]bool{}}
+	spec, err := r.spec(ctx, f)
 	if err != nil {
 		item, err = refused(item, err)
-		rename(item.Errors, idPointer, namePointer)
-		rename(item.Errors, fromIDPointer, fromPointer)
-		return item, err
+		return item, false, err
+	}
+	was, found := now.flows[key(spec.Name)]
+	if r.again && found {
+		return item, true, nil
+	}
+	if spec.Export.Path != "" && spec.Export.Path != was.Export.Path && !opt.AllowPath {
+		item.refuse(broken(pathPointer, "only the shell may set it"))
+		return item, false, nil
+	}
+	clean, err := s.checkFlow(ctx, now.workspace, spec, r.pending)
+	if err != nil {
+		item, err = refused(item, err)
+		item.nameConnections()
+		return item, false, err
 	}
 	if !found {
-		item.Action = Create
-		if !opt.Apply {
-			now.flows[key(spec.Name)] = flows.Flow{Spec: clean}
-			return item, nil
-		}
-		made, err := s.Flows.CreateDisabled(ctx, now.workspace, spec)
-		if err == nil {
-			now.flows[key(spec.Name)] = *made
-		}
-		return item.done(err)
+		item, err = s.makeFlow(ctx, now, spec, clean, opt)
+		return item, r.again && item.Action == Create, err
 	}
 	item, err = compared(was.Spec, clean)
 	if err != nil || !opt.Apply || item.Action == Unchanged {
-		return item, err
+		return item, false, err
 	}
 	_, err = s.Flows.Update(ctx, now.workspace, was.ID, spec, was.Revision)
+	item, err = item.done(err)
+	return item, false, err
+}
+
+// makeFlow makes a flow that is new.
+func (s *Service) makeFlow(ctx context.Context, now *standing, spec, clean flows.Spec, opt Options) (Item, error) {
+	item := Item{Action: Create}
+	if !opt.Apply {
+		now.flows[key(spec.Name)] = flows.Flow{Spec: clean}
+		return item, nil
+	}
+	made, err := s.Flows.CreateDisabled(ctx, now.workspace, spec)
+	if err == nil {
+		now.flows[key(spec.Name)] = *made
+	}
 	return item.done(err)
 }
 
-// checkFlow checks a flow. pending says that its connection would only be made
-// by the import that is looked at: that it is not there yet is no fault.
-func (s *Service) checkFlow(ctx context.Context, workspace string, spec flows.Spec, pending bool) (flows.Spec, error) {
-	if !pending && spec.Export.ConnectionID != pendingID {
-		return s.Flows.Check(ctx, workspace, spec)
+// takeAgain takes a flow whose names had to wait. What is wrong with one that
+// was made makes it a conflict that was applied: it is there without the name.
+func (s *Service) takeAgain(ctx context.Context, now *standing, f Flow, opt Options, item *Item) error {
+	second, _, err := s.takeFlow(ctx, now, f, opt)
+	if err != nil {
+		return err
 	}
-	if pending {
-		spec.Import.ConnectionID = pendingID
+	if item.Action != Create {
+		second.Kind, second.Name = item.Kind, item.Name
+		*item = second.filled()
+	} else if second.Action == Conflict {
+		item.Action, item.Errors = Conflict, second.Errors
 	}
+	return nil
+}
+
+// checkFlow checks a flow. pending are the places that name a connection which
+// would only be made by the import that is looked at: that it is not there yet
+// is no fault.
+func (s *Service) checkFlow(ctx context.Context, workspace string, spec flows.Spec, pending map[string]bool) (flows.Spec, error) {
 	clean, err := s.Flows.Check(ctx, workspace, spec)
-	if !fault.Has(err, fault.RequestInvalid) {
+	if len(pending) == 0 || !fault.Has(err, fault.RequestInvalid) {
 		return clean, err
 	}
 	f := fault.From(err)
 	rest := slices.DeleteFunc(slices.Clone(f.Fields), func(x fault.Field) bool {
-		return x.Code == fault.ConnectionNotFound && (x.Pointer == idPointer && pending || x.Pointer == fromIDPointer && spec.Export.ConnectionID == pendingID)
+		return x.Code == fault.ConnectionNotFound && pending[x.Pointer]
 	})
 	if len(rest) == 0 {
 		return clean, nil
@@ -159,8 +171,14 @@ func (s *Service) checkFlow(ctx context.Context, workspace string, spec flows.Sp
 	return clean, f.WithFields(rest...)
 }
 
-// pendingID stands for the id of a connection that the import would make.
-const pendingID = "pending"
+// nameConnections puts the document's own pointers to connections in the place of the API's.
+func (i *Item) nameConnections() {
+	for n := range i.Errors {
+		if at, is := strings.CutSuffix(i.Errors[n].Pointer, "/"+idMember); is {
+			i.Errors[n].Pointer = at + "/" + nameMember
+		}
+	}
+}
 
 // rename puts the document's own pointer in the place of the API's.
 func rename(fields []fault.Field, from, to string) {

@@ -251,9 +251,16 @@ func (a *attempt) read(ctx context.Context, source engine.Source) *engine.Looked
 		job.Sink = fitting{a.sink, a}
 	}
 	shape, err := a.Endpoints.Shape(ctx, a.flow, a.run)
+	defer func() {
+		if err := shape.Close(); err != nil {
+			a.Log.WarnContext(ctx, "the requests that lookups did not use could not be given back", "flow", a.flow.ID, "error", err)
+		}
+	}()
 	if err == nil && len(a.flaws) == 0 {
 		job.Shape = shape
-		return a.Engine.Look(ctx, job, a.look.Limit)
+		looked := a.Engine.Look(ctx, job, a.look.Limit)
+		a.foreseeAsking(shape)
+		return looked
 	}
 	// The earlier stages are shown all the same; rules that take every field show the records whole.
 	job.Rules, job.Keys, job.Sink = nil, nil, nil
@@ -270,6 +277,9 @@ func (a *attempt) read(ctx context.Context, source engine.Source) *engine.Looked
 
 // destination gives the sink of the flow; a connection that is offline is not called.
 func (a *attempt) destination(ctx context.Context) (engine.Sink, error) {
+	if a.flow.Import.ConnectionID == "" {
+		return a.Endpoints.Sink(ctx, a.flow)
+	}
 	c, err := a.Connections.Connection(ctx, a.flow.Workspace, a.flow.Import.ConnectionID)
 	if err != nil {
 		return nil, err

@@ -221,6 +221,7 @@ func (s *Store) noteFlowUpdate(ctx context.Context, tx *sql.Tx, was, is *flows.F
 		return err
 	}
 	fields = append(fields, webhookFields(is.Hook)...)
+	fields = append(fields, deliveryFields(is.Delivery)...)
 	if was.Paused != is.Paused {
 		fields = append(fields, "paused")
 	}

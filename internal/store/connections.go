@@ -237,7 +237,10 @@ func (s *Store) DeleteConnection(ctx context.Context, workspace, id string, revi
 		if err != nil {
 			return err
 		}
-		err = deleteOf(ctx, tx, workspace, id, "connection_secrets", "connection_oauth", "oauth_grants", "oauth_states", "connection_standings")
+		if err := scimKeepsConnection(ctx, tx, workspace, id); err != nil {
+			return err
+		}
+		err = deleteOf(ctx, tx, workspace, id, "connection_secrets", "connection_oauth", "oauth_grants", "oauth_states", "connection_standings", "chat_threads", "scim_aliases")
 		if err != nil {
 			return err
 		}

@@ -36,6 +36,9 @@ func (s *Store) CreateFlow(ctx context.Context, f *flows.Flow) (err error) {
 		if err := s.insertFlowConnections(ctx, tx, f); err != nil {
 			return err
 		}
+		if err := s.holdFiles(ctx, tx, f); err != nil {
+			return err
+		}
 		if err := insertRevision(ctx, tx, f, spec); err != nil {
 			return err
 		}
@@ -45,7 +48,13 @@ func (s *Store) CreateFlow(ctx context.Context, f *flows.Flow) (err error) {
 		if err := s.saveSchedule(ctx, tx, nil, f); err != nil {
 			return err
 		}
+		if err := saveDelivery(ctx, tx, nil, f); err != nil {
+			return err
+		}
 		if err := saveWebhook(ctx, tx, nil, f); err != nil {
+			return err
+		}
+		if err := saveSubscription(ctx, tx, f); err != nil {
 			return err
 		}
 		return s.noteFlow(ctx, tx, flowEvent(audit.Created, f), nil, f)
@@ -142,6 +151,9 @@ func (s *Store) UpdateFlow(ctx context.Context, f *flows.Flow) (err error) {
 		if err := s.insertFlowConnections(ctx, tx, f); err != nil {
 			return err
 		}
+		if err := s.holdFiles(ctx, tx, f); err != nil {
+			return err
+		}
 		if err := insertRevision(ctx, tx, f, spec); err != nil {
 			return err
 		}
@@ -151,7 +163,13 @@ func (s *Store) UpdateFlow(ctx context.Context, f *flows.Flow) (err error) {
 		if err := s.saveSchedule(ctx, tx, was, f); err != nil {
 			return err
 		}
+		if err := saveDelivery(ctx, tx, was, f); err != nil {
+			return err
+		}
 		if err := saveWebhook(ctx, tx, was, f); err != nil {
+			return err
+		}
+		if err := saveSubscription(ctx, tx, f); err != nil {
 			return err
 		}
 		return s.noteFlowUpdate(ctx, tx, was, f)
@@ -197,7 +215,13 @@ func (s *Store) DeleteFlow(ctx context.Context, workspace, id string, revision i
 		if err != nil {
 			return err
 		}
+		if err := dropSubscription(ctx, tx, workspace, id, s.now()); err != nil {
+			return err
+		}
 		if err := deleteFlow(ctx, tx, workspace, id); err != nil {
+			return err
+		}
+		if err := s.dropFilesOf(ctx, tx, workspace, id); err != nil {
 			return err
 		}
 		return s.noteFlow(ctx, tx, flowEvent(audit.Deleted, was), was, nil)
@@ -205,7 +229,7 @@ func (s *Store) DeleteFlow(ctx context.Context, workspace, id string, revision i
 }
 
 func deleteFlow(ctx context.Context, tx *sql.Tx, workspace, id string) error {
-	for _, table := range []string{"flow_standings", "record_batches", "error_retries", "record_errors", "runs", "flow_revisions", "flow_connections", "flow_schedules", "flow_links", "flow_watermarks", "webhook_tokens", "webhook_secrets", "record_receipts"} {
+	for _, table := range []string{"flow_standings", "lookup_answers", "record_batches", "error_retries", "record_errors", "runs", "flow_revisions", "flow_connections", "flow_schedules", "flow_links", "flow_watermarks", "webhook_tokens", "webhook_secrets", "delivery_secrets", "record_receipts"} {
 		if _, err := exec(ctx, tx, q("DELETE FROM "+table+" WHERE workspace = $1 AND flow_id = $2", workspace, id)); err != nil {
 			return err
 		}

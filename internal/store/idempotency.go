@@ -128,6 +128,7 @@ func (s *Store) SweepIdempotent(ctx context.Context, now time.Time) (removed int
 	for _, due := range []string{
 		"idempotency_keys WHERE expires_at <= $1", "record_receipts WHERE expires_at <= $1",
 		"webhook_tokens WHERE expires_at > 0 AND expires_at <= $1",
+		"delivery_secrets WHERE expires_at > 0 AND expires_at <= $1",
 	} {
 		n, err := exec(ctx, s.write, q("DELETE FROM "+due, micros(now)))
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/celonis-connector/connector/crypto"
 	"github.com/celonis-connector/connector/flows"
 	"github.com/celonis-connector/connector/internal/fault"
+	"github.com/celonis-connector/connector/internal/scimgate"
 )
 
 // keyOf reads the master key's id from an envelope "v1.<keyId>.<nonce>.<ciphertext>"; "" when it is none.
@@ -65,8 +66,11 @@ func sealedTables() []sealedTable {
 		{connections.SealedOAuthGrant, "oauth_grants", "connection_id", fixedField(connections.GrantTokens)},
 		{connections.SealedOAuthState, "oauth_states", "state_hash", fixedField(connections.CodeVerifier)},
 		{flows.SealedWebhook, "webhook_secrets", "flow_id", fixedField(flows.WebhookSecret)},
+		{flows.SealedDelivery, "delivery_secrets", "flow_id", "slot"},
 		{flows.SealedNotification, "notification_secrets", "notification_id", "CAST('" + flows.NotificationSecret + "' AS TEXT)"},
+		{flows.SealedSubscription, "subscriptions", "id", fixedField(flows.SubscriptionSecrets)},
 		{WorkspaceKeyKind, "workspace_keys", "purpose", fixedField(WorkspaceKeyField)},
+		{scimgate.SealedOperation, "scim_operations", "id", "CAST('" + scimgate.SealedPayload + "' AS TEXT)"},
 	}
 }
 
@@ -141,22 +145,15 @@ func (s *Store) sealed(ctx context.Context, condition, keyID string, after crypt
 }
 
 // Reseal implements crypto.Vault, in one transaction. The revision of what the
-// secrets belong to stays: they are the same.
+// secrets belong to stays: they are the same. Rotation is the vault that leaves events.
 func (s *Store) Reseal(ctx context.Context, rows []crypto.Resealed) (done int64, err error) {
 	defer s.explain(&err, "Reseal")
 	if len(rows) == 0 {
 		return 0, nil
 	}
 	err = s.inTx(ctx, func(tx *sql.Tx) error {
-		done = 0
-		for _, r := range rows {
-			n, err := reseal(ctx, tx, r)
-			if err != nil {
-				return err
-			}
-			done += n
-		}
-		return nil
+		done, _, err = resealAll(ctx, tx, rows)
+		return err
 	})
 	if err != nil {
 		return 0, err

@@ -50,6 +50,12 @@ func notificationEvent(action audit.Action, n *flows.Notification) audit.Event {
 	return audit.Event{Workspace: n.Workspace, Action: action, Kind: audit.Notification, ObjectID: n.ID, Name: n.Name}
 }
 
+// NoteNotificationTest implements flows.NotificationStore.
+func (s *Store) NoteNotificationTest(ctx context.Context, n *flows.Notification) (err error) {
+	defer s.explain(&err, "NoteNotificationTest")
+	return s.NoteEvent(ctx, notificationEvent(audit.Tested, n))
+}
+
 // noteNotification tells what became of a notification; was or is may be nil.
 func (s *Store) noteNotification(ctx context.Context, tx *sql.Tx, e audit.Event, was, is *flows.Notification) error {
 	state := func(n *flows.Notification) any {

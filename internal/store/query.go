@@ -22,6 +22,20 @@ func (q *query) and(condition string, arg any) {
 	q.text += " AND " + condition + strconv.Itoa(len(q.args))
 }
 
+// in adds the condition that a column has one of the values, of which there is at least one.
+func (q *query) in(column string, values []string) {
+	for i, v := range values {
+		q.args = append(q.args, v)
+		if i == 0 {
+			q.text += " AND " + column + " IN ("
+		} else {
+			q.text += ", "
+		}
+		q.text += "$" + strconv.Itoa(len(q.args))
+	}
+	q.text += ")"
+}
+
 // limit adds an order and how many rows to take.
 func (q *query) limit(order string, n int) {
 	q.args = append(q.args, n)

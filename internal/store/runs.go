@@ -124,6 +124,9 @@ func cancelRun(ctx context.Context, tx *sql.Tx, workspace, id string, now time.T
 	if err != nil || run.State != flows.Canceled {
 		return run, err
 	}
+	if err := dropAnswers(ctx, tx, id); err != nil {
+		return nil, err
+	}
 	if err := endWithoutPush(ctx, tx, id, now); err != nil {
 		return nil, err
 	}

@@ -147,6 +147,9 @@ func (s *Store) SettleRun(ctx context.Context, t flows.Token, e flows.Settlement
 		case flows.Failed, flows.Canceled:
 			err = endWithoutPush(ctx, tx, t.RunID, e.Now)
 		}
+		if err == nil && flows.State(*state).Ended() {
+			err = dropAnswers(ctx, tx, t.RunID)
+		}
 		if err == nil {
 			err = s.noteEnd(ctx, tx, t, flows.State(*state), e)
 		}

@@ -111,7 +111,11 @@ func (w *Worker) attempt(ctx context.Context, r *flows.Run, h *held) (ledger flo
 }
 
 // doors hear how connections were taken.
-type doors struct{ source, sink func(error) error }
+type doors struct {
+	source, sink func(error) error
+	// lookups are the doors of lookups that ask agents, by name.
+	lookups map[string]func(error) error
+}
 
 // pass asks the gate for every connection of the flow.
 func (w *Worker) pass(ctx context.Context, f *flows.Flow, h *held) (doors, error) {
@@ -131,7 +135,19 @@ func (w *Worker) pass(ctx context.Context, f *flows.Flow, h *held) (doors, error
 		return doors{}, err
 	}
 	sink, err := door(f.Import.ConnectionID)
-	return doors{source, sink}, err
+	if err != nil {
+		return doors{}, err
+	}
+	d := doors{source: source, sink: sink, lookups: map[string]func(error) error{}}
+	for _, t := range f.Lookups {
+		if t.Agent == nil {
+			continue
+		}
+		if d.lookups[t.Name], err = door(t.Agent.ConnectionID); err != nil {
+			return doors{}, err
+		}
+	}
+	return d, nil
 }
 
 // guarded is a source whose connection's gate hears why it could not be read.
@@ -176,7 +192,7 @@ func (w *Worker) deliver(ctx context.Context, a attempted, doors doors) (flows.L
 			}
 		}()
 	}
-	sink, err := w.Endpoints.Sink(ctx, f)
+	sink, err := w.sink(ctx, f, r)
 	if err != nil {
 		return flows.Ledger{}, doors.sink(err)
 	}
@@ -195,8 +211,13 @@ func (w *Worker) deliver(ctx context.Context, a attempted, doors doors) (flows.L
 	if err != nil {
 		return flows.Ledger{}, err
 	}
+	defer func() {
+		if err := shape.Close(); err != nil {
+			w.Log.WarnContext(ctx, "the requests that lookups did not use could not be given back", "run", r.ID, "error", err)
+		}
+	}()
 	ledger, err := w.Engine.Run(ctx, engine.Job{
-		Source: guarded{source, doors.source}, Sink: sink, Journal: j, Rules: f.Mapping, Shape: shape, Policy: f.Policy(), Keys: f.Import.Keys,
+		Source: guarded{source, doors.source}, Sink: sink, Journal: j, Rules: f.Mapping, Shape: guardAskers(shape, doors), Policy: f.Policy(), Keys: f.Import.Keys,
 		MaxErrors: *f.MaxErrors, Checkpoint: r.Checkpoint, Progress: a.progress, Tracing: tracing,
 	})
 	var fromSource *sourceFault
@@ -240,7 +261,7 @@ func (w *Worker) abort(ctx context.Context, r *flows.Run) {
 	if f, err = asRun(f, r); err != nil {
 		return
 	}
-	if sink, err := w.Endpoints.Sink(ctx, f); err == nil {
+	if sink, err := w.sink(ctx, f, r); err == nil {
 		w.drop(ctx, r, sinkOf(r, sink), r.Checkpoint.PushJobID)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/celonis-connector/connector/connections"
+	"github.com/celonis-connector/connector/crypto"
 	"github.com/celonis-connector/connector/internal/access"
 	"github.com/celonis-connector/connector/internal/audit"
 	"github.com/celonis-connector/connector/internal/fault"
@@ -27,6 +28,29 @@ func (b *bundle) events(q audit.Query) (list []string) {
 }
 
 var auditTests = map[string]func(*bundle){
+	"ARotationIsOnRecordOnceAWorkspace": func(b *bundle) {
+		b.ctx = audit.As(b.ctx, audit.Actor{ID: audit.Shell})
+		vault := b.s.Rotation()
+		seal := func(workspace, name, with string) int64 {
+			c := b.connection(workspace, name)
+			row := crypto.SealedRow{AAD: crypto.AAD{Workspace: workspace, Kind: connections.SealedKind, ID: c.ID, Field: string(connections.AppKey)},
+				Envelope: c.Secrets[connections.AppKey].Envelope}
+			if with != "" {
+				row.Envelope = with
+			}
+			done, err := vault.Reseal(b.ctx, []crypto.Resealed{{SealedRow: row, Fresh: "v1.k2.x.y"}})
+			require.NoError(b, err)
+			return done
+		}
+		require.Zero(b, seal(b.workspace, "written meanwhile", "v1.k1.other.envelope"))
+		require.Empty(b, b.events(audit.Query{Kind: audit.MasterKey}), "nothing was sealed anew")
+		require.EqualValues(b, 1, seal(b.workspace, "first", ""))
+		require.EqualValues(b, 1, seal(b.workspace, "second", ""))
+		require.EqualValues(b, 1, seal(b.other, "other", ""))
+		require.Equal(b, []string{"shell resealed masterKey k2"}, b.events(audit.Query{Kind: audit.MasterKey}))
+		_, err := vault.Reseal(b.ctx, []crypto.Resealed{{SealedRow: crypto.SealedRow{AAD: crypto.AAD{Kind: "cabbage"}}}})
+		b.fault(fault.Internal, err)
+	},
 	"ConnectionsAreOnRecord": func(b *bundle) {
 		b.ctx = audit.As(b.ctx, audit.Actor{ID: "anna", RequestID: "r-1"})
 		c := b.connection(b.workspace, "first")

@@ -32,6 +32,8 @@ func Exercise(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"Sealed", true, sealedTests},
 		{"Flows", false, flowTests},
 		{"Files", false, fileTests},
+		{"RunFiles", false, runFileTests},
+		{"FileSweep", true, fileSweepTests},
 		{"Runs", false, runTests},
 		{"Work", false, workTests},
 		{"Visible", false, visibleTests},
@@ -59,7 +61,12 @@ func Exercise(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"Links", false, linkTests},
 		{"Turns", true, turnTests},
 		{"Notifications", true, notificationTests},
+		{"Subscriptions", true, subscriptionTests},
 		{"History", false, historyTests},
+		{"Chat", false, chatTests},
+		{"SCIM", false, scimTests},
+		{"SCIMWork", true, scimWorkTests},
+		{"Answers", false, answerTests},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			t.Parallel()
