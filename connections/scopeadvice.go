@@ -26,7 +26,7 @@ type ScopeNeed struct {
 	Flows []Usage `json:"flows"`
 	// Met says that the connection asks for one of the scopes.
 	Met bool `json:"met"`
-	// Optional needs are those of the forms' lists: without them a form shows no choices.
+	// Optional needs are those of the forms' lists, without which a form shows no choices, and of what callers may ask for.
 	Optional bool `json:"optional"`
 }
 
@@ -119,6 +119,10 @@ func needsOf(c *Connection, uses []OperationUse) []ScopeNeed {
 	}
 	if c.APIType == DataPush {
 		add(ListPools, nil, true)
+	}
+	// Callers may ask agents through any such connection; only one that has a scope for it is meant to be asked through.
+	if c.APIType == Intelligence && slices.ContainsFunc(ScopesFor(AskProcessCopilot), func(scope string) bool { return slices.Contains(c.Scopes, scope) }) {
+		add(AskProcessCopilot, nil, true)
 	}
 	return needs
 }

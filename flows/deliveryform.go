@@ -1,8 +1,6 @@
 package flows
 
 import (
-	"net/http"
-
 	"github.com/celonis-connector/connector/internal/form"
 )
 
@@ -15,8 +13,8 @@ func deliveryHints() []form.Hint {
 	return []form.Hint{
 		{Path: "/request", Label: "Request", ShowWhen: isHTTP, Help: "How rows are sent to the API. Its texts may hold columns of the row, as in {{CASE_ID}}, where a request has one row."},
 		{
-			Path: "/request/method", Label: "Method", Default: http.MethodPost, Help: "What is done with the rows. PUT and DELETE may be sent again when an answer was lost.",
-			Titles: map[string]string{http.MethodPost: "POST", http.MethodPut: "PUT", http.MethodPatch: "PATCH", http.MethodDelete: "DELETE"},
+			Path: "/request/method", Label: "Method", Default: MethodPost, Help: "What is done with the rows. PUT and DELETE may be sent again when an answer was lost.",
+			Titles: map[string]string{MethodPost: "POST", MethodPut: "PUT", MethodPatch: "PATCH", MethodDelete: "DELETE"},
 		},
 		{Path: "/request/url", Label: "Path", Example: "v1/orders/{{CASE_ID}}", Refine: form.Schema{"pattern": `^[^\s#\\]*$`}, Help: "The path below the connection's base URL."},
 		{Path: "/request/headers", Label: "Headers", Help: "Headers of the request, beside those of the connection. They must hold no secret."},
@@ -65,7 +63,7 @@ func deliveryRules() []form.Schema {
 	repeatable := form.Schema{"anyOf": []form.Schema{
 		form.Need("idempotencyHeader"),
 		{"required": []string{"request"}, "properties": form.Schema{"request": form.Schema{
-			"required": []string{"method"}, "properties": form.Schema{"method": form.Schema{"enum": []string{http.MethodPut, http.MethodDelete}}},
+			"required": []string{"method"}, "properties": form.Schema{"method": form.Schema{"enum": []string{MethodPut, MethodDelete}}},
 		}}},
 	}}
 	many := form.Schema{"required": []string{"batch"}, "properties": form.Schema{"batch": form.Schema{"minimum": 2}}}

@@ -3,12 +3,18 @@ package flows
 import (
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/celonis-connector/connector/connections"
 	"github.com/celonis-connector/connector/internal/fault"
+)
+
+// The methods of a DeliveryRequest beside MethodPost.
+const (
+	MethodPut    = "PUT"
+	MethodPatch  = "PATCH"
+	MethodDelete = "DELETE"
 )
 
 const (
@@ -45,13 +51,13 @@ func httpImportDefaults(i Import) Import {
 		r = *i.Request
 	}
 	if r.Method == "" {
-		r.Method = http.MethodPost
+		r.Method = MethodPost
 	}
 	i.Request = &r
 	if i.Batch == 0 {
 		i.Batch = 1
 	}
-	if i.BodyFormat == "" && r.Method != http.MethodDelete {
+	if i.BodyFormat == "" && r.Method != MethodDelete {
 		i.BodyFormat = BodyJSON
 	}
 	if i.Concurrency == 0 {
@@ -66,7 +72,7 @@ func (i Import) Idempotent() bool {
 	if i.Type == ImportWebhook || i.IdempotencyHeader != "" {
 		return true
 	}
-	return i.Request != nil && (i.Request.Method == http.MethodPut || i.Request.Method == http.MethodDelete)
+	return i.Request != nil && (i.Request.Method == MethodPut || i.Request.Method == MethodDelete)
 }
 
 func checkHTTPImport(i Import) (fields []fault.Field) {
@@ -97,13 +103,19 @@ func checkHTTPImport(i Import) (fields []fault.Field) {
 		fields = append(fields, invalid("/import/concurrency", "needs the method PUT or DELETE, or an idempotencyHeader: of several requests under way nobody could tell which arrived"))
 	}
 	if i.IdempotencyHeader != "" {
-		// Its value is the service's own: a name with "key" in it carries no secret.
-		plain := strings.ReplaceAll(strings.ToLower(i.IdempotencyHeader), "key", "k")
-		if name, _ := connections.CheckHeader(connections.Header{Name: plain, Value: "x"}); name != nil {
-			fields = append(fields, invalid("/import/idempotencyHeader", fault.From(name).Message))
-		}
+		fields = append(fields, checkOwnHeader("/import/idempotencyHeader", i.IdempotencyHeader)...)
 	}
 	return append(fields, checkDeliveryBody(i)...)
+}
+
+// checkOwnHeader checks the name of a header whose value is the service's own:
+// a name with "key" or "signature" in it carries no secret.
+func checkOwnHeader(pointer, name string) []fault.Field {
+	plain := strings.NewReplacer("key", "k", "signature", "s").Replace(strings.ToLower(name))
+	if wrong, _ := connections.CheckHeader(connections.Header{Name: plain, Value: "x"}); wrong != nil {
+		return []fault.Field{invalid(pointer, fault.From(wrong).Message)}
+	}
+	return nil
 }
 
 func checkDeliveryBody(i Import) (fields []fault.Field) {

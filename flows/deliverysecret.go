@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/celonis-connector/connector/crypto"
-	"github.com/celonis-connector/connector/internal/audit"
 	"github.com/celonis-connector/connector/internal/fault"
 )
 
@@ -93,8 +92,8 @@ type DeliveryKey struct {
 type DeliveryKeys struct {
 	Secrets DeliverySecretStore
 	Sealer  Sealer
-	// Uses puts on record that a secret is opened; nil records nothing.
-	Uses *audit.Uses
+	// Used puts on record that the secrets of a flow are opened.
+	Used func(ctx context.Context, f *Flow) error
 	Now  func() time.Time
 }
 
@@ -109,8 +108,7 @@ func (d *DeliveryKeys) DeliveryKeys(ctx context.Context, f *Flow) ([]DeliveryKey
 		return nil, fault.New(fault.WebhookSecretMissing, "the import has no secret to sign deliveries with").WithRetry(fault.Never).
 			WithHint("give it in import.webhook.secret of the flow")
 	}
-	used := audit.Event{Workspace: f.Workspace, Kind: audit.Flow, ObjectID: f.ID, Name: f.Name}
-	if err := d.Uses.Used(audit.For(ctx, audit.ForWebhook), used); err != nil {
+	if err := d.Used(ctx, f); err != nil {
 		return nil, err
 	}
 	keys := make([]DeliveryKey, len(list))

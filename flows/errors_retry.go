@@ -29,6 +29,7 @@ const (
 //	dataPush delete            | as it is: removing by keys leaves all other rows
 //	continuousPush             | as it is: it upserts
 //	dataIngestion              | as it is: it upserts
+//	http, webhook              | as it is: what is retried is sent under an id of its own
 //	file                       | as it is: the retried rows come in a file of their own
 //
 // It neither widens the table nor stops at a number of bad records. Fault

@@ -45,7 +45,7 @@ type CSVOutput struct {
 	QuoteAll bool `json:"quoteAll,omitempty"`
 }
 
-// FilePlaceholders are what the name of a file may hold between braces, with what stands in their place.
+// filePlaceholders are what the name of a file may hold between braces, with what stands in their place.
 func filePlaceholders(f *Flow, r *Run) map[string]string {
 	at := r.CreatedAt.UTC()
 	return map[string]string{

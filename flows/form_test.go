@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/celonis-connector/connector/connections"
+	"github.com/celonis-connector/connector/crypto"
 	"github.com/celonis-connector/connector/flows"
 	"github.com/celonis-connector/connector/flows/mapping"
 	"github.com/celonis-connector/connector/internal/form"
@@ -29,7 +30,7 @@ func TestFlowFormAgreesWithTheChecks(t *testing.T) {
 	t.Parallel()
 	schema := compiled(t, flows.Form())
 	service := flows.NewService(flows.Deps{
-		Flows: formStore{}, Files: formStore{}, Connections: formStore{}, CheckMapping: mapping.Check,
+		Flows: formStore{}, Files: formStore{}, Connections: formStore{}, CheckMapping: mapping.Check, Sealer: formSealer{},
 		Now: time.Now, NewID: func() string { return "id" },
 	})
 	file := object{"type": "file", "fileId": "f", "format": "csv"}
@@ -39,6 +40,8 @@ func TestFlowFormAgreesWithTheChecks(t *testing.T) {
 	imports := func(changes ...object) object { return with(base, object{"import": with(push, changes...)}) }
 	rule := func(r object) object { return with(base, object{"mapping": []object{with(object{"to": "A"}, r)}}) }
 	keys := object{"keys": []string{"A"}}
+	api := object{"type": "http", "connectionId": "http", "request": object{"url": "v1/orders"}}
+	hook := object{"type": "webhook", "webhook": object{"url": "https://hooks.example.com/in", "secret": "a secret of 16 bytes"}}
 	stream := object{"type": "continuousPush"}
 	ingest := object{"type": "dataIngestion", "ageColumn": "A", "dataConnectionId": "d"}
 	for _, c := range []struct {
@@ -94,6 +97,25 @@ func TestFlowFormAgreesWithTheChecks(t *testing.T) {
 		{"job with tables", imports(object{"then": []object{{"type": "dataJob", "id": "j", "partial": []string{"t"}}}}), false},
 		{"model with a mode", imports(object{"then": []object{{"type": "dataModel", "id": "m", "mode": "FULL"}}}), false},
 		{"long step", imports(object{"then": []object{{"type": "dataModel", "id": "m", "timeout": 86401}}}), false},
+
+		{"an API", with(base, object{"import": api}), true},
+		{"an API without a connection", with(base, object{"import": with(api, object{"connectionId": nil})}), false},
+		{"an API with a table", with(base, object{"import": with(api, object{"table": "T"})}), false},
+		{"a key", with(base, object{"import": with(api, object{"idempotencyHeader": "Idempotency-Key", "concurrency": 4, "batch": 10})}), true},
+		{"requests at once without a key", with(base, object{"import": with(api, object{"concurrency": 4})}), false},
+		{"requests at once by PUT", with(base, object{"import": with(api, object{"concurrency": 4, "request": object{"method": "PUT"}})}), true},
+		{"results of one row", with(base, object{"import": with(api, object{"resultsPath": "/r"})}), false},
+		{"results", with(base, object{"import": with(api, object{"resultsPath": "/r", "batch": 2})}), true},
+		{"lines at a place", with(base, object{"import": with(api, object{"bodyFormat": "ndjson", "itemsPath": "/a"})}), false},
+		{"unknown method", with(base, object{"import": with(api, object{"request": object{"method": "GET"}})}), false},
+		{"large batch", with(base, object{"import": with(api, object{"batch": 1001})}), false},
+		{"a webhook that is sent", with(base, object{"import": hook}), true},
+		{"one without a place", with(base, object{"import": object{"type": "webhook"}}), false},
+		{"one without a URL", with(base, object{"import": object{"type": "webhook", "webhook": object{}}}), false},
+		{"one with a login in its URL", with(base, object{"import": object{"type": "webhook", "webhook": object{"url": "https://a:b@c"}}}), false},
+		{"one with a short secret", with(base, object{"import": object{"type": "webhook", "webhook": object{"url": "https://c", "secret": "short"}}}), false},
+		{"one with a connection", with(base, object{"import": with(hook, object{"connectionId": "c"})}), false},
+		{"a push with a webhook", imports(object{"webhook": object{"url": "https://c"}}), false},
 
 		{"gathering", with(base, object{"export": object{"type": "records", "gather": object{"rows": 5, "seconds": 0}}}), true},
 		{"gathering a file", export(object{"gather": object{"rows": 5}}), false},
@@ -151,9 +173,17 @@ func (formStore) File(context.Context, string, string) (*flows.File, error) {
 	return &flows.File{}, nil
 }
 
-func (formStore) Connection(context.Context, string, string) (*connections.Connection, error) {
+func (formStore) Connection(_ context.Context, _, id string) (*connections.Connection, error) {
+	if id == "http" {
+		return &connections.Connection{APIType: connections.HTTP}, nil
+	}
 	return &connections.Connection{APIType: connections.DataPush}, nil
 }
+
+// formSealer seals nothing.
+type formSealer struct{ flows.Sealer }
+
+func (formSealer) Seal(crypto.Secret, crypto.AAD) (string, error) { return "v1.k1.a.b", nil }
 
 type object = map[string]any
 

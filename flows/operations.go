@@ -17,6 +17,8 @@ func (i Import) Operations() []connections.Operation {
 		return []connections.Operation{connections.PushRows}
 	case ImportContinuousPush:
 		return []connections.Operation{connections.PushContinuously}
+	case ImportSCIMUsers, ImportSCIMGroups:
+		return []connections.Operation{connections.ProvisionUsers}
 	}
 	return nil
 }

@@ -159,6 +159,9 @@ type Checkpoint struct {
 	Watermark string `json:"watermark,omitempty"`
 	// Warnings are in the order in which they came.
 	Warnings []Warning `json:"warnings,omitempty"`
+	// Consumed is how many records of the source, from its beginning, a sink of single rows has settled: none of them may be
+	// delivered by another run. It is 0 for other sinks.
+	Consumed int64 `json:"consumed,omitempty"`
 	// Actions counts what was done in a destination that tells: "created", "updated", "unchanged" and the like.
 	Actions map[string]int64 `json:"actions,omitempty"`
 	// Forecast is what a dry run has found; nil for any other run.

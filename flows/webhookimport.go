@@ -82,9 +82,7 @@ func checkWebhookImport(i Import) (fields []fault.Field) {
 	if n := len(w.Secret.Reveal()); n > 0 && n < minDeliverySecret {
 		fields = append(fields, invalid("/import/webhook/secret", fmt.Sprintf("must have at least %d bytes", minDeliverySecret)))
 	}
-	if name, _ := connections.CheckHeader(connections.Header{Name: w.Header, Value: "x"}); name != nil {
-		fields = append(fields, invalid("/import/webhook/header", fault.From(name).Message))
-	}
+	fields = append(fields, checkOwnHeader("/import/webhook/header", w.Header)...)
 	if strings.EqualFold(w.Header, DeliveryIDHeader) {
 		fields = append(fields, invalid("/import/webhook/header", "has the delivery's id already"))
 	}

@@ -4,8 +4,8 @@ package flows
 // From, up to and with To. Both are in the source's own words (a time, a
 // number, a text); "" is open.
 type Window struct {
-	From string `json:"from,omitempty" validate:"max=200"`
-	To   string `json:"to,omitempty" validate:"max=200"`
+	From string `json:"from,omitempty" validate:"max=8192"`
+	To   string `json:"to,omitempty" validate:"max=8192"`
 }
 
 // RunOptions are what a run does otherwise than its flow says.

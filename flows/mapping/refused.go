@@ -14,6 +14,18 @@ func (a *Applier) Good() []int {
 	return rows
 }
 
+// Number counts the records of the block applied last that are before a good
+// row, as Refused does in Row. raw is what Apply was given, nil for a typed block.
+func (a *Applier) Number(raw *columns.Raw, r int) int {
+	if a.plan.shape != nil {
+		raw = a.shaped.last
+	}
+	if raw == nil || raw.Index == nil {
+		return r
+	}
+	return raw.Index[r]
+}
+
 // Refused gives the place of a good row of the block applied last, as the error
 // of a bad one has it; code and message are for the caller to fill. raw is what
 // Apply was given, nil for a typed block.

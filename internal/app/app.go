@@ -269,7 +269,7 @@ func (a *App) makeWorker() {
 	a.endpoints = endpoint.NewBuilder(endpoint.Deps{
 		Targets: knownSecrets{targets: a.Connections, redactor: a.redactor}, Spool: a.Spool, Records: a.Store, Retries: a.Store,
 		Outside: knownSecrets{outside: a.Connections, redactor: a.redactor}, Logins: a.Logins, Databases: a.databases(), MaxSource: a.cfg.MaxSource,
-		DeliveryKeys: knownKeys{&flows.DeliveryKeys{Secrets: a.Store, Sealer: a.Keyring, Uses: a.uses, Now: a.now}, a.redactor},
+		DeliveryKeys: a.deliveryKeys(),
 		FileSpool:    a.Spool, RunFiles: a.Store, MaxFile: a.cfg.MaxUpload,
 		TempDir: a.cfg.SpoolDir(), PollFor: a.cfg.PushWait, UploadTimeout: a.cfg.UploadTimeout, Transport: a.Egress.Transport(), Observer: chunkMetrics{a.metrics}, Log: a.log, Now: a.now,
 		Limits: &a.limits, Connections: a.Store, Governor: a.governor(), Quota: a.requests(), Answers: a.Store, Tokens: a.Tokens, Protectors: protectors{a.Keyring, a.Store},

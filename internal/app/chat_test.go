@@ -118,7 +118,11 @@ func TestAgentsThatCannotBeAsked(t *testing.T) {
 	lost := s.Send("POST", path, ask, "Idempotency-Key", "lost")
 	require.Equal(t, http.StatusBadGateway, lost.Status)
 	require.Equal(t, "chat.answer_lost", lost.Problem(t).Code)
-	require.Len(t, sim.AgentQuestions(copilot), before+1, "it is not repeated unasked")
+	repeat := s.Send("POST", path, ask, "Idempotency-Key", "lost")
+	require.Equal(t, http.StatusBadGateway, repeat.Status)
+	require.Equal(t, "true", repeat.Header.Get("Idempotency-Replayed"))
+	require.Equal(t, lost.Problem(t), repeat.Problem(t))
+	require.Len(t, sim.AgentQuestions(copilot), before+1, "it is not repeated unasked, not by a repeat with its key either")
 
 	sim.AddFault(celonissim.Fault{Route: "intelligence.ask", Status: http.StatusTooManyRequests, Times: 1})
 	require.Equal(t, "celonis.rate_limited", s.Problem(http.StatusBadGateway, "POST", path, ask).Code)

@@ -3,6 +3,7 @@ package app_test
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -129,12 +130,31 @@ func (r *renderer) complete(of *property, out map[string]any) {
 			if _, there := out[name]; there || p.UI.View != "simple" || p.Properties != nil || !shown(p, out) || r.faults(root) == nil {
 				continue
 			}
+			before := leaves(r.faults(root))
 			if value := r.guess(name, p, out); value != nil {
-				out[name] = value
+				if out[name] = value; leaves(r.faults(root)) >= before {
+					delete(out, name) // nothing asked for it
+				}
 			}
 		}
 	}
 	walk(of, out)
+}
+
+// leaves counts the single faults that a validator finds.
+func leaves(err error) int {
+	var e *jsonschema.ValidationError
+	if !errors.As(err, &e) {
+		return 0
+	}
+	if len(e.Causes) == 0 {
+		return 1
+	}
+	n := 0
+	for _, cause := range e.Causes {
+		n += leaves(cause)
+	}
+	return n
 }
 
 func shown(p *property, siblings map[string]any) bool {
@@ -178,16 +198,29 @@ func (r *renderer) firstOption(p *property, siblings map[string]any) any {
 		Items []map[string]any `json:"items"`
 	}
 	r.Call(http.StatusOK, "GET", path+"?"+query.Encode(), nil, &list)
+	best, at := any(nil), -1
 	for _, item := range list.Items {
-		fits := true
-		for member, value := range from.Where {
-			fits = fits && item[member] == value
-		}
-		if fits {
-			return item[from.Value]
+		if rank := rankOf(item, from.Where); rank >= 0 && (at < 0 || rank < at) {
+			best, at = item[from.Value], rank
 		}
 	}
-	return nil
+	return best
+}
+
+// rankOf tells how early in the lists of wanted values those of an item stand, -1 when it does not fit.
+func rankOf(item, where map[string]any) (rank int) {
+	for member, value := range where {
+		wanted, isList := value.([]any)
+		if !isList {
+			wanted = []any{value}
+		}
+		at := slices.Index(wanted, item[member])
+		if at < 0 {
+			return -1
+		}
+		rank += at
+	}
+	return rank
 }
 
 // choices reads the values that a form offers for a property.

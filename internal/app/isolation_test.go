@@ -57,6 +57,7 @@ func settle(t *testing.T, s *service, sim *apptest.Sim) estate {
 	e.ids["clients"] = id(http.StatusCreated, "/v1/clients", map[string]any{"name": canary, "scopes": []string{"flows:read"}})
 	e.ids["secrets"] = id(http.StatusCreated, "/v1/clients/"+e.ids["clients"]+"/secrets", nil)
 	e.ids["threads"] = settleThread(t, s, sim)
+	e.ids["Users"], e.ids["scim-operations"] = s.waitingUser(sim, e.ids["connections"])
 	return e
 }
 
@@ -134,6 +135,10 @@ func (e estate) requireNotFound(t *testing.T, stranger *apptest.Client, op opera
 				return "pools"
 			case "secretId":
 				return secret
+			case "connectionId":
+				if id != nowhere {
+					return e.ids["connections"]
+				}
 			case "threadId":
 				return e.ids["threads"]
 			}

@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"database/sql"
 	"fmt"
 	"net/http"
 	"strings"
@@ -323,4 +324,79 @@ func TestWhatALookupThatAsksMayNotSay(t *testing.T) {
 		}
 		require.Equal(t, []string{c.pointer}, pointers, "%s: %+v", name, p)
 	}
+}
+
+// Answers stay in the database for as long as their run needs them, and questions never get there.
+func TestAnswersGoWithTheirRun(t *testing.T) {
+	t.Parallel()
+	sim := apptest.NewSim(t)
+	thinking, release := make(chan struct{}), make(chan struct{})
+	sim.AddAgent(celonissim.Agent{ID: copilot, Answer: func(q celonissim.AgentQuestion) celonissim.AgentAnswer {
+		if q.N == 2 {
+			close(thinking)
+			<-release
+		}
+		return celonissim.AgentAnswer{Text: "it is known"}
+	}})
+	s := begin(t, sim)
+	insight, pool := s.insight(sim), s.Connect("pool", sim)
+	db, err := sql.Open("sqlite", s.cfg.SQLitePath())
+	require.NoError(t, err)
+	defer db.Close()
+	kept := func() (rows, telling int) {
+		require.NoError(t, db.QueryRowContext(t.Context(), `SELECT COUNT(*), COALESCE(SUM(CASE WHEN answer || question || state LIKE '%vendor%' THEN 1 ELSE 0 END), 0) FROM lookup_answers`).Scan(&rows, &telling))
+		return rows, telling
+	}
+	run := s.Start(s.fileFlow(pool, "KEPT", "csv", vendors(4, 2), asking(insight, nil)))
+	apptest.Receive(t, thinking, "the second question")
+	rows, telling := kept()
+	require.Equal(t, 2, rows)
+	require.Zero(t, telling)
+	close(release)
+	apptest.RequireWhole(t, s.AwaitEnd(run.ID), 4)
+	rows, _ = kept()
+	require.Zero(t, rows)
+}
+
+// A key that Celonis refuses takes the connection of the lookup offline, and no other; its run waits for it.
+func TestARefusedKeyHoldsTheLookupsRun(t *testing.T) {
+	t.Parallel()
+	sim := apptest.NewSim(t)
+	sim.AddAgent(celonissim.Agent{ID: copilot})
+	s := begin(t, sim)
+	insight, pool := s.insight(sim), s.Connect("pool", sim)
+	flow := s.fileFlow(pool, "HELD", "csv", vendors(40, 10), asking(insight, nil))
+	sim.AddFault(celonissim.Fault{Route: "intelligence.ask", Status: http.StatusUnauthorized, Times: 1})
+	run := s.Start(flow)
+	waiting := s.Await(run.ID, func(r apptest.Run) bool { return r.State == "waiting" })
+	require.Equal(t, "connection.offline", waiting.ErrorCode())
+	var c apptest.Connection
+	s.Call(http.StatusOK, "GET", "/v1/connections/"+pool, nil, &c)
+	require.Equal(t, "online", c.Status)
+	s.Call(http.StatusOK, "GET", "/v1/connections/"+insight, nil, &c)
+	require.Equal(t, "offline", c.Status)
+	require.Equal(t, "connection.offline", s.Problem(http.StatusConflict, "POST", "/v1/connections/"+insight+"/chat", map[string]any{"agent": copilot, "message": "x"}).Code)
+	s.Call(http.StatusOK, "POST", "/v1/connections/"+insight+"/test", nil, nil)
+	apptest.RequireWhole(t, s.AwaitEnd(run.ID), 40)
+	require.Len(t, sim.AgentQuestions(copilot), 10)
+}
+
+// Two workspaces ask the same agent; neither sees the other's threads, answers or budget of runs.
+func TestWorkspacesAskApart(t *testing.T) {
+	t.Parallel()
+	sim := apptest.NewSim(t)
+	sim.AddAgent(celonissim.Agent{ID: copilot})
+	s := begin(t, sim)
+	insight := s.insight(sim)
+	mine := s.chat(insight, map[string]any{"message": "mine", "thread": "daily"})
+	other := *s
+	other.Client = callerIn(t, s.app, "elsewhere", "all")
+	theirs := other.insight(sim)
+	require.NotEqual(t, mine.ConversationID, other.chat(theirs, map[string]any{"message": "theirs", "thread": "daily"}).ConversationID)
+	require.Equal(t, "connection.not_found", other.Problem(http.StatusNotFound, "POST", "/v1/connections/"+insight+"/chat", map[string]any{"agent": copilot, "message": "x"}).Code)
+	spec := apptest.FileFlow("thief", other.Upload("v.csv", strings.NewReader(vendors(1, 1))), "csv", other.Connect("pool", sim), "T")
+	asking(insight, nil)(spec)
+	require.Equal(t, "/lookups/0/agent/connectionId", other.Problem(http.StatusUnprocessableEntity, "POST", "/v1/flows", spec).Errors[0].Pointer)
+	weak := callerIn(t, s.app, "default", "connections:read")
+	require.Equal(t, "access.insufficient_scope", weak.Problem(http.StatusForbidden, "POST", "/v1/connections/"+insight+"/chat", map[string]any{"agent": copilot, "message": "x"}).Code)
 }

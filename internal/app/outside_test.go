@@ -169,6 +169,18 @@ func TestNewFilesOfABucket(t *testing.T) {
 	require.Contains(t, r.Error.Message, "in/e.csv")
 	put("in/e.csv", "ID,NAME\n6,six\n")
 	apptest.RequireWhole(t, s.Do(flow), 2)
+
+	// Of the same moment: a file that comes before those that were read, and one that was written again.
+	put("in/0-late.csv", "ID,NAME\n7,seven\n")
+	put("in/d.csv", "ID,NAME\n5,five anew\n")
+	apptest.RequireWhole(t, s.Do(flow), 2)
+	apptest.RequireWhole(t, s.Do(flow), 0)
+	put("in/00-later.csv", "ID,NAME\n8,eight\n")
+	apptest.RequireWhole(t, s.Do(flow), 1)
+	apptest.RequireWhole(t, s.Do(flow), 0)
+	names = apptest.Column(sim.MustTable("FILES"), "NAME")
+	slices.Sort(names)
+	require.Equal(t, []string{"eight", "five anew", "four", "one", "seven", "six", "three", "two"}, names)
 }
 
 // TestOutsideConnectionOffline: a source that refuses the login takes its own

@@ -186,13 +186,17 @@ func TestAFileOfManyChunks(t *testing.T) {
 	}
 	_, plain := s.download(s.toFile("plain", "csv", in.String(), map[string]any{"format": "csv"}), records)
 	ids(t, plain)
-	_, packed := s.download(s.toFile("packed", "csv", in.String(), map[string]any{"format": "csv", "compression": "zstd"}), records)
+	frames, packed := s.download(s.toFile("packed", "csv", in.String(), map[string]any{"format": "csv", "compression": "zstd"}), records)
 	unpack, err := zstd.NewReader(bytes.NewReader(packed))
 	require.NoError(t, err)
 	defer unpack.Close()
 	text, err := io.ReadAll(unpack)
 	require.NoError(t, err)
 	require.Equal(t, plain, text)
+	unpacked := s.Flow(map[string]any{"name": "unpacked", "export": map[string]any{"type": "file", "fileId": frames.ID, "format": "csv"},
+		"import": map[string]any{"type": "file", "format": "csv"}})
+	_, back := s.download(unpacked, records)
+	require.Equal(t, plain, back, "what is packed in frames is read as one file")
 
 	made, body := s.download(s.toFile("columns", "csv", in.String(), map[string]any{"format": "parquet"}), records)
 	f, err := parquet.OpenFile(bytes.NewReader(body), int64(len(body)))
@@ -203,7 +207,7 @@ func TestAFileOfManyChunks(t *testing.T) {
 	// What one flow has made another reads: it comes out as it went in.
 	again := s.Flow(map[string]any{"name": "again", "export": map[string]any{"type": "file", "fileId": made.ID, "format": "parquet"},
 		"import": map[string]any{"type": "file", "format": "csv"}})
-	_, back := s.download(again, records)
+	_, back = s.download(again, records)
 	require.Equal(t, string(plain), string(back))
 	require.Equal(t, "file.in_use", s.Problem(http.StatusConflict, "DELETE", "/v1/files/"+made.ID, nil).Code)
 }
@@ -444,12 +448,12 @@ func TestErrorsAndPreviewsOfFiles(t *testing.T) {
 	s := begin(t)
 	flow := s.toFile("mended", "csv", "a\n1\nx\n3\n", map[string]any{"format": "ndjson"}, mapped(rule("a", "integer")))
 	var preview struct {
-		OK     bool
-		Mapped struct {
-			Records []struct{ Row map[string]any }
-		}
+		Table     struct{ Error *struct{ Code string } }
+		Preflight struct{ Error *struct{ Code string } }
 	}
 	s.Call(http.StatusOK, "POST", "/v1/flows/"+flow+"/preview", map[string]any{}, &preview)
+	require.Nil(t, preview.Table.Error)
+	require.Nil(t, preview.Preflight.Error)
 	var files struct{ Items []madeFile }
 	s.Call(http.StatusOK, "GET", "/v1/files?flowId="+flow, nil, &files)
 	require.Empty(t, files.Items)
@@ -468,4 +472,48 @@ func TestErrorsAndPreviewsOfFiles(t *testing.T) {
 	made := s.filesOf(again.ID)
 	require.Len(t, made, 1)
 	require.Equal(t, "{\"a\":2}\n", string(s.Send("GET", "/v1/files/"+made[0].ID+"/content", nil).Body))
+}
+
+// A run that is canceled while it makes its file leaves nothing.
+func TestACanceledRunLeavesNoFile(t *testing.T) {
+	t.Parallel()
+	cfg := settings(t)
+	cfg.ChunkBytes = 16 << 10
+	s := start(t, cfg)
+	var in strings.Builder
+	in.WriteString("id,note\n")
+	for i := range 300_000 {
+		fmt.Fprintf(&in, "%d,note\n", i)
+	}
+	flow := s.toFile("canceled", "csv", in.String(), map[string]any{"format": "ndjson"})
+	run := s.Start(flow)
+	apptest.Eventually(t, func() bool { return len(s.pieces()) > 0 }, func() string { return "the run makes nothing" })
+	s.Call(http.StatusAccepted, "POST", "/v1/runs/"+run.ID+"/cancel", nil, nil)
+	require.Equal(t, "canceled", s.AwaitEnd(run.ID).State)
+	require.Empty(t, s.filesOf(run.ID))
+	require.Empty(t, s.pieces())
+}
+
+// What dead runs left of their files is cleared away, and what live ones have is not.
+func TestPiecesOfDeadRunsAreCleared(t *testing.T) {
+	t.Parallel()
+	s := begin(t)
+	s.stop()
+	dir := s.cfg.SpoolDir()
+	const dead, young = "0199f3a0-dead-7b54-9a3e-2f6c1d0b8e11", "0199f3a0-cafe-7b54-9a3e-2f6c1d0b8e11"
+	long := time.Now().Add(-time.Hour)
+	for _, id := range []string{dead, young} {
+		at := filepath.Join(dir, "making", id)
+		require.NoError(t, os.MkdirAll(at, 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(at, "0.1.5.piece"), []byte("rows"), 0o600))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, id), []byte("rows"), 0o600)) // a worker that died while it committed
+		if id == dead {
+			require.NoError(t, os.Chtimes(at, long, long))
+		}
+	}
+	s.open()
+	apptest.Eventually(t, func() bool { return len(s.pieces()) == 1 }, func() string { return "the pieces stay" })
+	require.Equal(t, []string{young}, s.pieces())
+	require.NoFileExists(t, filepath.Join(dir, dead))
+	require.FileExists(t, filepath.Join(dir, young))
 }

@@ -135,12 +135,33 @@ func TestSCIMByOAuth(t *testing.T) {
 	require.ElementsMatch(t, []string{"id", "userName", "active", "email"}, names)
 
 	without := connect("without", modelScope)
-	run := s.Do(s.Flow(flowOf("without", without.ID)))
-	require.Equal(t, "celonis.forbidden", run.ErrorCode())
+	run := s.Await(s.Start(s.Flow(flowOf("without", without.ID))).ID, func(r apptest.Run) bool { return r.State == "waiting" && r.Error != nil })
+	require.Equal(t, "connection.offline", run.ErrorCode())
 	require.Contains(t, run.Error.Hint, scope)
 
 	sim.SetSCIM(func(o *celonissim.SCIM) { o.Off = true })
 	s.Call(http.StatusOK, "POST", "/v1/connections/"+team.ID+"/test", nil, &tested)
 	require.False(t, tested.OK)
 	require.Equal(t, "celonis.scim_off", tested.Steps[len(tested.Steps)-1].Code)
+}
+
+// TestSCIMListThatIsWrittenTo: who comes while the list is read is read with the next reading.
+func TestSCIMListThatIsWrittenTo(t *testing.T) {
+	t.Parallel()
+	var sim *apptest.Sim
+	sim = apptest.NewSim(t, func(o *celonissim.Options) {
+		pass := o.OnRequest
+		o.OnRequest = func(r celonissim.Request) {
+			if r.Route == "scim.users.list" && r.N == 3 {
+				sim.AddSCIMUser(map[string]any{"userName": "late@example.com"})
+			}
+			pass(r)
+		}
+	})
+	fillTeam(sim, 40)
+	sim.SetSCIM(func(o *celonissim.SCIM) { o.PageSize = 10 })
+	s := begin(t, sim)
+	apptest.RequireWhole(t, s.Do(s.template("scim-users", s.Connect("pool", sim))), 41)
+	require.Contains(t, apptest.Column(sim.MustTable("SCIM_USERS"), "USER_NAME"), "late@example.com")
+	require.Greater(t, sim.Counts()["scim.users.list"].Requests, int64(9), "it was read twice")
 }

@@ -159,6 +159,9 @@ func (r resources[T]) page(ctx context.Context, q scim.SearchRequest) (int, []sc
 	if err != nil {
 		return 0, nil, err
 	}
+	if q.StartIndex > 1 && p.Start > 0 && p.Start != q.StartIndex { // another page than the one that was asked for
+		p.Total = -1
+	}
 	list := make([]scim.Resource, len(p.Resources))
 	for i, one := range p.Resources {
 		list[i] = r.shown(one)

@@ -284,6 +284,7 @@ func TestWhatCelonisWouldRefuseIsAnErrorOfItsRecord(t *testing.T) {
 	for _, e := range s.Errors(flow) {
 		codes[e.Code]++
 		if e.Code == "scim.email_change" {
+			require.Equal(t, "userName", e.Field)
 			require.Contains(t, e.Message, "Celonis forbids to change an e-mail address")
 			require.Contains(t, e.Data, "new@example.com")
 		}
@@ -490,4 +491,50 @@ func portableProvisioning(t *testing.T, s *service, connection string) {
 		}
 	}
 	require.Fail(t, "the flow is not in the document")
+}
+
+func TestPreviewOfAProvisioningFlow(t *testing.T) {
+	t.Parallel()
+	sim := apptest.NewSim(t)
+	s := begin(t, sim)
+	flow := s.provisioning("people", "scimUsers", s.Connect("team", sim), firstPeople, map[string]any{"onMissing": "deactivate"})
+	var p struct {
+		Table *struct {
+			Columns []struct{ Name, Type string }
+		}
+	}
+	s.Call(http.StatusOK, "POST", "/v1/flows/"+flow+"/preview", map[string]any{}, &p)
+	require.NotNil(t, p.Table)
+	require.Len(t, p.Table.Columns, 6)
+	require.Equal(t, "externalId", p.Table.Columns[1].Name)
+	require.Equal(t, "string", p.Table.Columns[1].Type, "an id is a text")
+	require.Empty(t, sim.SCIMWrites())
+}
+
+func TestARestartInTheMiddleInvitesNobodyTwice(t *testing.T) {
+	t.Parallel()
+	sim := apptest.NewSim(t)
+	s := begin(t, sim)
+	for i := range 5 {
+		sim.AddSCIMUser(map[string]any{"userName": fmt.Sprintf("leaver%d@example.com", i), "externalId": fmt.Sprintf("L%d", i)})
+	}
+	flow := s.provisioning("restarted", "scimUsers", s.Connect("team", sim), numbered(0, 500), map[string]any{"onMissing": "deactivate", "guard": map[string]any{"maxMissing": 5}})
+	traps := []*apptest.Trap{sim.Trap("scim.users.create", "", 130), sim.Trap("scim.users.create", "", 333), sim.Trap("scim.users.replace", "", 3)}
+	var run apptest.Run
+	s.Call(http.StatusAccepted, "POST", "/v1/flows/"+flow+"/runs", nil, &run)
+	for _, trap := range traps {
+		apptest.Receive(t, trap.Came(), "the run is in the middle")
+		s.stop()
+		trap.Release()
+		s.restart()
+	}
+	var r provisioned
+	apptest.RequireWhole(t, s.AwaitEnd(run.ID), 500)
+	s.Call(http.StatusOK, "GET", "/v1/runs/"+run.ID, nil, &r)
+	require.Equal(t, map[string]int64{"created": 500, "deactivated": 5}, r.Actions)
+	for name, p := range sim.SCIMPersons() {
+		require.LessOrEqual(t, p.Invitations, 1, name)
+	}
+	require.Len(t, sim.SCIMUsers(), 505)
+	require.Equal(t, 500, activeUsers(sim))
 }

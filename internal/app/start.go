@@ -117,7 +117,7 @@ func (a *App) serve(ctx context.Context) error {
 
 func (a *App) handler(proxies []netip.Prefix) http.Handler {
 	return httpapi.New(httpapi.Deps{
-		Connections: a.Connections, ConnectionTests: a.Connections, OAuthClients: a.OAuthClients, Authorizations: a.Authorizer, Options: a.pickers(), Chats: a.Chats, Forms: a.forms, ScopeAdvisor: a.Connections, Flows: a.Flows, Runs: a.Flows, Watches: a.Watches, Statistics: a.Flows, Notifications: a.Notifications, Watermarks: a.Flows, Previews: a.previews(), SCIM: a.SCIM, SCIMOperations: a.SCIM, Records: a.Flows, Webhooks: a.Flows, Subscriptions: a.Flows, Errors: a.Flows, Files: a.Flows, FileContents: a.Spool,
+		Connections: a.Connections, ConnectionTests: a.Connections, OAuthClients: a.OAuthClients, Authorizations: a.Authorizer, Options: a.pickers(), Chats: a.Chats, Forms: a.forms, ScopeAdvisor: a.Connections, Flows: a.Flows, Runs: a.Flows, Watches: a.Watches, Statistics: a.Flows, Notifications: a.Notifications, Watermarks: a.Flows, Previews: a.previews(), SCIM: a.SCIM, SCIMOperations: a.SCIM, Records: a.Flows, Webhooks: a.Flows, Deliveries: a.Flows, Subscriptions: a.Flows, Errors: a.Flows, Files: a.Flows, FileContents: a.Spool,
 		Access: a.Access, TokenServer: a.Access, Clients: a.Access, ClientSecrets: a.Access, PublicURL: a.address(), Audit: a.Store, Config: a.Config, Idempotency: idempotency{a.Store}, Health: readiness{a.health}, Metrics: a.metrics.Handler(),
 		Observer: requestMetrics{a.metrics}, Log: a.log, Now: a.now, MaxFileBytes: a.cfg.MaxUpload, Limits: requestLimits(a.cfg), Uses: a.uses, Budgets: a.budgets(),
 		CORSOrigins: a.cfg.CORSOrigins, TrustedProxies: proxies,

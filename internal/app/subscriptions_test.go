@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -457,4 +458,103 @@ func auditSubscriptions(a *auditor) {
 	flow := a.Flow(eventSpec(a.insight(a.sim), a.Connect("for events", a.sim), "EVENTS"))
 	a.call("POST /v1/flows/{id}/subscription/replay", "updated flow", map[string]any{"fromOffset": 0}, flow)
 	a.call("POST /v1/flows/{id}/subscription/resume-from-latest", "updated flow", nil, flow)
+}
+
+// A set-up is moved to a service that Celonis cannot reach yet: its flow waits to be enabled.
+func TestAListenerIsMoved(t *testing.T) {
+	t.Parallel()
+	sim := eventSim(t)
+	s := subscriber(t, brisk(), sim)
+	from, to := s.insight(sim), s.Connect("pool", sim)
+	spec := eventSpec(from, to, "LATE")
+	part(spec, "export")["startFrom"] = "0"
+	s.awaitSubscription(s.Flow(spec), listening)
+	exported := s.Send("GET", "/v1/config/export", nil)
+	require.Equal(t, http.StatusOK, exported.Status, "%s", exported.Body)
+	require.NotContains(t, string(exported.Body), "hooks")
+
+	other := start(t, settings(t, sim.URL))
+	other.insight(sim)
+	other.Connect("pool", sim)
+	a := other.Send("POST", "/v1/config/import", exported.Body)
+	require.Equal(t, http.StatusOK, a.Status, "%s", a.Body)
+	var list struct {
+		Items []struct {
+			ID      string
+			Enabled bool
+			Export  struct{ StartFrom, TriggerID, KnowledgeModelID string }
+		}
+	}
+	other.Call(http.StatusOK, "GET", "/v1/flows", nil, &list)
+	require.Len(t, list.Items, 1)
+	require.Equal(t, []any{false, "0", lateOrder}, []any{list.Items[0].Enabled, list.Items[0].Export.StartFrom, list.Items[0].Export.TriggerID})
+	p := other.Problem(http.StatusConflict, "POST", "/v1/flows/"+list.Items[0].ID+"/enable", nil)
+	require.Equal(t, "subscription.public_url_missing", p.Code)
+	require.Equal(t, "paused", other.subscription(list.Items[0].ID).Status)
+}
+
+// A preview shows the latest events, and needs given ones before the first.
+func TestAPreviewOfEvents(t *testing.T) {
+	t.Parallel()
+	sim := eventSim(t)
+	s := subscriber(t, brisk(), sim)
+	flow := s.Flow(eventSpec(s.insight(sim), s.Connect("pool", sim), "LATE"))
+	s.awaitSubscription(flow, listening)
+	p := s.Problem(http.StatusUnprocessableEntity, "POST", "/v1/flows/"+flow+"/preview", map[string]any{})
+	require.Equal(t, "flow.preview_needs_records", p.Code)
+	sim.Emit(lateOrder, lateOrders(0, 3)...)
+	s.requireEvents(flow, sim, "LATE", names(0, 3))
+	var shown struct {
+		OK     bool
+		Mapped struct {
+			Rows []struct{ Values map[string]any }
+		}
+	}
+	s.Call(http.StatusOK, "POST", "/v1/flows/"+flow+"/preview", map[string]any{}, &shown)
+	require.True(t, shown.OK)
+	require.Len(t, shown.Mapped.Rows, 3)
+}
+
+// The events from the beginning on are taken where that is wished.
+func TestEventsFromTheBeginning(t *testing.T) {
+	t.Parallel()
+	sim := eventSim(t)
+	s := subscriber(t, brisk(), sim)
+	spec := eventSpec(s.insight(sim), s.Connect("pool", sim), "LATE")
+	part(spec, "export")["startFrom"] = "0"
+	flow := s.Flow(spec)
+	s.awaitSubscription(flow, func(st subscriptionState) bool { return st.Replay == nil && listening(st) })
+	require.EqualValues(t, 1, sim.Counts()["subscriptions.replay"].Requests)
+	// With a beginning that is known, the first is missed when it does not come.
+	sim.EmitDropping(lateOrder, []int64{0}, lateOrders(0, 3)...)
+	s.requireEvents(flow, sim, "LATE", names(0, 3))
+	for _, bad := range []string{"-1", "x", "01", "1.5"} {
+		part(spec, "export")["startFrom"] = bad
+		p := s.Problem(http.StatusUnprocessableEntity, "POST", "/v1/flows", spec)
+		require.Equal(t, "/export/startFrom", p.Errors[0].Pointer)
+	}
+}
+
+// What the listener asks counts against the team's requests of the day, and waits when they are spent.
+func TestListeningKeepsToTheBudget(t *testing.T) {
+	t.Parallel()
+	sim := eventSim(t)
+	cfg := settings(t, sim.URL)
+	cfg.PublicURL, cfg.IntelligencePerDay = "http://127.0.0.1:1", 3
+	s := startWith(t, cfg, []app.Option{app.WithListeningPace(brisk())})
+	flow := s.Flow(eventSpec(s.insight(sim), s.Connect("pool", sim), "LATE"))
+	state := s.awaitSubscription(flow, func(st subscriptionState) bool {
+		return st.LastError != nil && st.LastError.Code == "celonis.budget_spent"
+	})
+	require.Equal(t, "failing", state.Status)
+	var report struct{ Intelligence struct{ Used, Left int64 } }
+	s.Call(http.StatusOK, "GET", "/v1/teams/"+sim.Host+"/budget", nil, &report)
+	require.Equal(t, []int64{3, 0}, []int64{report.Intelligence.Used, report.Intelligence.Left})
+	asked := int64(0)
+	for route, c := range sim.Counts() {
+		if strings.HasPrefix(route, "subscriptions.") {
+			asked += c.Requests
+		}
+	}
+	require.EqualValues(t, 3, asked)
 }

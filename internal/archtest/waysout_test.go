@@ -221,7 +221,7 @@ func (s source) members(pkg string, names []string) (places []string) {
 }
 
 // copiedClients are the places that hold a client by value.
-var copiedClients = map[string]string{"internal/httpsource/client.go": "a copy of the client that it is handed"}
+var copiedClients = map[string]string{"internal/httpsink/sender.go": "a copy of the client that it is handed", "internal/httpsource/client.go": "a copy of the client that it is handed"}
 
 // TestNoClientWithoutATransport: an http.Client that is given no transport
 // dials by itself. It is only ever written with one, or pointed to.

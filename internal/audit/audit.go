@@ -154,13 +154,27 @@ type (
 
 // As says who acts in what is done with the context.
 func As(ctx context.Context, a Actor) context.Context {
-	return context.WithValue(ctx, actorKey{}, a)
+	return &acting{ctx, a}
+}
+
+// acting is a context in which somebody acts.
+type acting struct {
+	context.Context
+	actor Actor
+}
+
+// Value implements context.Context.
+func (c *acting) Value(key any) any {
+	if key == (actorKey{}) {
+		return &c.actor
+	}
+	return c.Context.Value(key)
 }
 
 // By tells who acts; System when nobody said.
 func By(ctx context.Context) Actor {
-	if a, ok := ctx.Value(actorKey{}).(Actor); ok {
-		return a
+	if a, ok := ctx.Value(actorKey{}).(*Actor); ok {
+		return *a
 	}
 	return Actor{ID: System}
 }

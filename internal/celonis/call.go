@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -120,7 +121,12 @@ func (c *Client) request(ctx context.Context, k call) (*http.Request, error) {
 	}
 	address := c.base.String() + k.path
 	if len(k.query) > 0 {
-		address += "?" + k.query.Encode()
+		query := k.query.Encode()
+		if k.op.area == areaSCIM {
+			// The RFC writes blanks of filters so, and not every server takes a plus for one.
+			query = strings.ReplaceAll(query, "+", "%20")
+		}
+		address += "?" + query
 	}
 	var body io.Reader
 	if k.json != nil {

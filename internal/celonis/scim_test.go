@@ -426,3 +426,27 @@ func TestSCIMLostCreatesOfANameThatAnotherHas(t *testing.T) {
 	_, err := api.Users.Create(t.Context(), named("ann@example.com"))
 	requireCode(t, fault.CelonisNotUnique, err)
 }
+
+// TestSCIMMembersThatWereNotTold: a group that was read without its members gets exactly those that are wanted.
+func TestSCIMMembersThatWereNotTold(t *testing.T) {
+	t.Parallel()
+	for _, patch := range []bool{true, false} {
+		s, api := startTeam(t, celonissim.SCIM{Patch: patch})
+		ctx := t.Context()
+		var ids []string
+		for i := range 3 {
+			ids = append(ids, s.AddSCIMUser(map[string]any{"userName": fmt.Sprintf("u%d@example.com", i)}))
+		}
+		_, err := api.Groups.Create(ctx, scim.Group{DisplayName: "G", Members: []scim.Member{{Value: ids[0]}, {Value: ids[1]}}})
+		require.NoError(t, err)
+		list := collect(t, api.Groups, scim.SearchRequest{ExcludedAttributes: []string{"members"}})
+		require.Nil(t, list[0].Members)
+		now, changed, err := api.Groups.UpdateFrom(ctx, list[0], func(g *scim.Group) error {
+			g.Members = []scim.Member{{Value: ids[1]}, {Value: ids[2]}}
+			return nil
+		})
+		require.NoError(t, err)
+		require.True(t, changed)
+		require.ElementsMatch(t, ids[1:], memberIDs(now))
+	}
+}

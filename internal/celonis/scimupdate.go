@@ -173,7 +173,16 @@ func namesOfBoth(a, b map[string]any) []string {
 	return out
 }
 
+// memberOperations gives those of the members that come and go. Where it is not
+// told who is in the group, all are put in the place of whoever is.
 func memberOperations(have, want []scim.Member) (out []scim.PatchOperation) {
+	if have == nil && len(want) > 0 {
+		all := make([]any, 0, len(want))
+		for _, m := range want {
+			all = append(all, map[string]any{"value": m.Value})
+		}
+		return []scim.PatchOperation{{Op: "replace", Path: "members", Value: all}}
+	}
 	values := func(list []scim.Member) map[string]bool {
 		set := make(map[string]bool, len(list))
 		for _, m := range list {

@@ -227,6 +227,7 @@ func BenchmarkParquet(b *testing.B) {
 	b.Run("csv", func(b *testing.B) {
 		benchEncode(b, columns.NewCSVEncoder(schema, columns.CSVWriteOptions{}), batches)
 	})
+	b.Run("ndjson", func(b *testing.B) { benchEncode(b, columns.NewNDJSONEncoder(schema), batches) })
 	b.Run("parquet-go", func(b *testing.B) { benchParquetGo(b, batches) })
 }
 

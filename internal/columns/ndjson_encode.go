@@ -3,7 +3,6 @@ package columns
 import (
 	"io"
 	"strconv"
-	"time"
 	"unicode/utf8"
 )
 
@@ -76,18 +75,6 @@ func (e *NDJSONEncoder) appendValue(c *Column, row int) {
 		e.buf = append(e.buf, '"')
 		e.buf = append(appendMoment(e.buf, c.Type, c.Ints[row]), '"')
 	}
-}
-
-// appendMoment writes a day, an instant or a time of day in ISO 8601.
-func appendMoment(dst []byte, t Type, v int64) []byte {
-	switch t {
-	case Date:
-		const daySeconds = 24 * 60 * 60
-		return time.Unix(v*daySeconds, 0).UTC().AppendFormat(dst, csvDateLayout)
-	case DateTime:
-		return time.UnixMilli(v).UTC().AppendFormat(dst, csvDateLayout+"T"+csvTimeLayout+"Z")
-	}
-	return time.UnixMilli(v).UTC().AppendFormat(dst, csvTimeLayout)
 }
 
 // appendJSONText writes a JSON string; bytes that are no UTF-8 become U+FFFD.

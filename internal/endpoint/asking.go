@@ -145,10 +145,14 @@ func (a *asker) begin(ctx context.Context, mine []*asked) {
 	}
 }
 
-// settle ends a question. One that ended in an error is forgotten; with stops it is the end of asking.
+// settle ends a question. One that ended in an error is forgotten; with stops it is the end of asking. Of questions too
+// many there may be any number, so that they are forgotten as well.
 func (a *asker) settle(x *asked, answer mapping.Answer, err error, stops bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if len(a.known) > flows.MaxQuestions && (answer.Unasked || answer.Code == fault.LookupLimit || answer == mapping.Answer{}) {
+		delete(a.known, x.hash)
+	}
 	if err != nil {
 		delete(a.known, x.hash)
 		if stops && a.stopped == nil {
@@ -297,14 +301,20 @@ func kept(row flows.Question) mapping.Answer {
 }
 
 // taken is what the lookup takes of a reply.
-func (a *asker) taken(r *celonis.Reply) mapping.Answer {
-	if a.lookup.Agent.Output == flows.OutputText || a.lookup.Agent.Output == "" {
-		return mapping.TextAnswer(r.Text)
+func (a *asker) taken(r *celonis.Reply) (answer mapping.Answer) {
+	agent := a.lookup.Agent
+	switch {
+	case agent.Output == flows.OutputText || agent.Output == "":
+		answer = mapping.TextAnswer(r.Text)
+	case r.Structured == nil:
+		return mapping.Answer{Code: fault.LookupNoOutput, Message: fmt.Sprintf("the answer of the agent %q has no structured output: it needs a JSON schema", agent.Agent)}
+	default:
+		answer = mapping.PointedAnswer(r.Structured, agent.Output)
 	}
-	if r.Structured == nil {
-		return mapping.Answer{Code: fault.LookupNoOutput, Message: fmt.Sprintf("the answer of the agent %q has no structured output: it needs a JSON schema", a.lookup.Agent.Agent)}
+	if n := len(answer.Text); n > columns.MaxStringBytes {
+		return mapping.Answer{Code: fault.ValueTooLong, Message: fmt.Sprintf("the answer of the agent %q has %d bytes, and a column takes %d at most", agent.Agent, n, columns.MaxStringBytes)}
 	}
-	return mapping.PointedAnswer(r.Structured, a.lookup.Agent.Output)
+	return answer
 }
 
 // open makes the client with the first question; its key lives as long as the attempt (I4).

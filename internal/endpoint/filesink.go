@@ -3,6 +3,7 @@ package endpoint
 import (
 	"bytes"
 	"context"
+	"math"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -25,6 +26,9 @@ type fileSink struct {
 	now      func() time.Time
 	// chunks is how many the file has, as Reconcile says.
 	chunks atomic.Int64
+	// head is what stands before all rows, nil before it is known. It goes to disk with the first chunk, or with none at
+	// the end, so that nothing does before the push's id is on record.
+	head atomic.Pointer[[]byte]
 }
 
 var (
@@ -32,7 +36,11 @@ var (
 	_ engine.Fitter       = (*fileSink)(nil)
 	_ engine.Reconciler   = (*fileSink)(nil)
 	_ engine.NothingTaker = (*fileSink)(nil)
+	_ engine.Sized        = (*fileSink)(nil)
 )
+
+// textChunkBytes keeps pieces of text, which take two or three times the memory of their values, from filling it.
+const textChunkBytes = 4 << 20
 
 // RunSink makes the sink of a run, as Sink does, where the sink needs to know the run.
 func (b *Builder) RunSink(ctx context.Context, f *flows.Flow, r *flows.Run) (engine.Sink, error) {
@@ -77,12 +85,21 @@ func (s *fileSink) TakesNothing(schema columns.Schema) bool {
 	return s.spec.Format != flows.ParquetFile || len(schema) > 0
 }
 
+// ChunkBytes implements engine.Sized.
+func (s *fileSink) ChunkBytes() int {
+	if s.spec.Format == flows.ParquetFile {
+		return math.MaxInt
+	}
+	return textChunkBytes
+}
+
 // Resume implements engine.Sink:
 //
 //	file                                  submitted   not submitted
 //	stored                                finish      finish
 //	every accepted piece is here          finish      go on: a piece that comes again replaces itself
-//	a piece is not on this machine        start over  start over
+//	a piece is not on this machine,
+//	or there is none yet                  start over  start over
 func (s *fileSink) Resume(ctx context.Context, c flows.Checkpoint) (engine.Decision, error) {
 	stored, err := s.file.IsStored(ctx, c.PushJobID)
 	if err != nil || stored {
@@ -106,20 +123,35 @@ func (s *fileSink) Begin(_ context.Context, schema columns.Schema) (string, erro
 	if err != nil {
 		return "", err
 	}
-	encoder, err := s.encoder(schema, true)
+	head, err := s.headOf(schema)
 	if err != nil {
 		return "", err
 	}
-	var head bytes.Buffer
-	if err := encoder.Finish(&head); err != nil {
-		return "", err
-	}
+	s.head.Store(&head)
 	s.file.bytes.Store(0)
-	return id.String(), s.file.Put(id.String(), -1, 0, head.Bytes())
+	return id.String(), nil
+}
+
+// headOf makes what stands before all rows.
+func (s *fileSink) headOf(schema columns.Schema) ([]byte, error) {
+	encoder, err := s.encoder(schema, true)
+	if err != nil {
+		return nil, err
+	}
+	var head bytes.Buffer
+	err = encoder.Finish(&head)
+	return head.Bytes(), err
 }
 
 // Encoder implements engine.Sink.
 func (s *fileSink) Encoder(schema columns.Schema) (columns.ChunkEncoder, error) {
+	if s.head.Load() == nil { // of a push that an attempt before began
+		head, err := s.headOf(schema)
+		if err != nil {
+			return nil, err
+		}
+		s.head.CompareAndSwap(nil, &head)
+	}
 	return s.encoder(schema, false)
 }
 
@@ -148,6 +180,11 @@ func (s *fileSink) encoder(schema columns.Schema, first bool) (columns.ChunkEnco
 // Put implements engine.Sink.
 func (s *fileSink) Put(_ context.Context, jobID string, c engine.Chunk) error {
 	began := s.now()
+	if head := s.head.Load(); c.Seq == 0 && head != nil {
+		if err := s.file.Put(jobID, -1, 0, *head); err != nil {
+			return err
+		}
+	}
 	err := s.file.Put(jobID, c.Seq, c.Rows, c.Body)
 	s.observer.ChunkUploaded(err == nil, int64(len(c.Body)), s.now().Sub(began))
 	return err
@@ -159,6 +196,11 @@ func (s *fileSink) Reconcile(ctx context.Context, jobID string, chunks int64) er
 	stored, err := s.file.IsStored(ctx, jobID)
 	if err != nil || stored {
 		return err
+	}
+	if head := s.head.Load(); chunks == 0 && head != nil {
+		if err := s.file.Put(jobID, -1, 0, *head); err != nil {
+			return err
+		}
 	}
 	whole, err := s.file.IsWhole(jobID, chunks)
 	if err != nil || whole {

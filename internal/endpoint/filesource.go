@@ -9,8 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"strings"
-	"time"
 
 	"github.com/celonis-connector/connector/flows"
 	"github.com/celonis-connector/connector/internal/columns"
@@ -214,7 +212,7 @@ func (s *fetchedFiles) fetchBucket(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	keep, err := s.newFiles()
+	come, keep, err := s.newFiles()
 	if err != nil {
 		return err
 	}
@@ -235,53 +233,28 @@ func (s *fetchedFiles) fetchBucket(ctx context.Context) error {
 				return err
 			}
 		}
-		s.watermark = mark{o.Modified, o.Key}.String()
+		come = come.and(o)
+		s.watermark = come.String()
 	}
 	return nil
 }
 
-// newFiles says which files the run reads.
-func (s *fetchedFiles) newFiles() (func(outside.Object) bool, error) {
+// newFiles says where the run begins and which files it reads.
+func (s *fetchedFiles) newFiles() (from mark, keep func(outside.Object) bool, err error) {
 	if s.window == nil {
-		return func(outside.Object) bool { return true }, nil
+		return from, func(outside.Object) bool { return true }, nil
 	}
 	s.watermark = s.window.From
-	from, err := parseMark(s.window.From)
-	if err != nil {
-		return nil, err
+	if from, err = parseMark(s.window.From); err != nil {
+		return from, nil, err
 	}
 	to, err := parseMark(s.window.To)
 	if err != nil {
-		return nil, err
+		return from, nil, err
 	}
-	return func(o outside.Object) bool {
-		return (s.window.From == "" || o.After(from.at, from.key)) && (s.window.To == "" || !o.After(to.at, to.key))
+	return from, func(o outside.Object) bool {
+		return (s.window.From == "" || from.before(o)) && (s.window.To == "" || !to.before(o))
 	}, nil
-}
-
-// mark is a place in the order of a bucket's files: the time at which one was
-// written and, of those of the same moment, its key. Its text sorts as it does.
-type mark struct {
-	at  time.Time
-	key string
-}
-
-const markLayout = "2006-01-02T15:04:05.000000000Z"
-
-// String gives the mark as a watermark.
-func (m mark) String() string { return m.at.UTC().Format(markLayout) + " " + m.key }
-
-// parseMark reads a mark; a time alone stands before every file of that moment.
-func parseMark(text string) (m mark, err error) {
-	if text == "" {
-		return m, nil
-	}
-	at, key, _ := strings.Cut(text, " ")
-	if m.at, err = time.Parse(time.RFC3339Nano, at); err != nil {
-		return m, fault.New(fault.FlowWindow, "%q is no place among files: it begins with no time such as 2024-05-01T00:00:00Z", text)
-	}
-	m.key = key
-	return m, nil
 }
 
 // empty is a run that finds no new file. That there is none at all is told.

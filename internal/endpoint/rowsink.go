@@ -161,13 +161,16 @@ func (s *rowSink) Deliver(ctx context.Context, jobID string, d engine.Delivery) 
 	var g errgroup.Group
 	g.SetLimit(max(s.spec.Concurrency, 1))
 	var stopped atomic.Bool
-	for from := d.From; from < d.To && !stopped.Load(); from += s.spec.Batch {
+	for from := d.From; from < d.To; from += s.spec.Batch {
 		to := min(from+s.spec.Batch, d.To)
 		p := parcel{
 			rowRange: rowRange{d.Rows, from, to}, jobID: jobID, first: d.First + int64(from-d.From), body: body, dry: d.Dry,
 			out: out[from-d.From : to-d.From],
 		}
 		g.Go(func() error {
+			if stopped.Load() {
+				return nil
+			}
 			err := s.send(ctx, p)
 			if err != nil {
 				stopped.Store(true)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -75,24 +76,38 @@ func people(from, n int) []string {
 	return lines
 }
 
+// killer calls kill at the n-th request of SCIM that comes.
+type killer struct {
+	mu   sync.Mutex
+	left int
+	kill func()
+}
+
+func (k *killer) set(left int, kill func()) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.left, k.kill = left, kill
+}
+
+func (k *killer) pass(r celonissim.Request) {
+	if !strings.HasPrefix(r.Route, "scim.") {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.left--; k.left == 0 {
+		k.kill()
+	}
+}
+
 func TestADyingSyncInvitesNobodyTwice(t *testing.T) {
 	t.Parallel()
 	for _, seed := range []uint64{1, 2, 3, 4, 5, 6} {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			random := rand.New(rand.NewPCG(seed, seed))
-			var kill func()
-			left := 0
-			k := newTeam(t, func(o *celonissim.Options) {
-				o.OnRequest = func(r celonissim.Request) {
-					if !strings.HasPrefix(r.Route, "scim.") || kill == nil {
-						return
-					}
-					if left--; left == 0 {
-						kill()
-					}
-				}
-			})
+			var killer killer
+			k := newTeam(t, func(o *celonissim.Options) { o.OnRequest = killer.pass })
 			for i := range 30 {
 				k.AddSCIMUser(map[string]any{"userName": fmt.Sprintf("leaver%d@example.com", i), "externalId": fmt.Sprintf("L%d", i)})
 			}
@@ -105,10 +120,8 @@ func TestADyingSyncInvitesNobodyTwice(t *testing.T) {
 			ledger, tries := k.untilDone(f, j, func(try int) (flows.Ledger, error) {
 				ctx, cancel := context.WithCancelCause(t.Context())
 				defer cancel(nil)
-				// The requests of one attempt come one after another to the hook.
-				left, kill = 1+random.IntN(150), func() { cancel(fault.New(fault.RunReleased, "killed")) }
-				if try > 12 {
-					kill = nil
+				if try <= 12 {
+					killer.set(1+random.IntN(150), func() { cancel(fault.New(fault.RunReleased, "killed")) })
 				}
 				return k.provision(ctx, f, j)
 			})
@@ -241,4 +254,16 @@ func TestWhoIsDisabledLaterMakesRoomForWhoComesBefore(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, flows.Ledger{Read: 60, Pushed: 60}, ledger)
 	require.Equal(t, map[string]int64{"created": 30, "deactivated": 30}, j.checkpoint().Actions)
+}
+
+func TestWhoIsNotLookedForByNameIsNotFoundByName(t *testing.T) {
+	t.Parallel()
+	k := newTeam(t)
+	k.AddSCIMUser(map[string]any{"userName": "p0@example.com", "externalId": "another"})
+	f := usersFlow(t, flows.Import{}, people(0, 2)...)
+	f.Import.MatchBy = []string{"externalId"}
+	ledger, err := k.provision(t.Context(), f, &journal{})
+	require.NoError(t, err)
+	require.Equal(t, flows.Ledger{Read: 2, Pushed: 1, Errored: 1}, ledger)
+	require.Equal(t, "another", k.SCIMUsers()[0]["externalId"])
 }

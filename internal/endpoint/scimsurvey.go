@@ -94,6 +94,10 @@ func (s *scimSink) readTeam(ctx context.Context) error {
 	if s.dir, err = read(ctx, s.kind); err != nil || s.kind != provision.Groups {
 		return err
 	}
+	if len(s.survey.Members()) == 0 {
+		s.users = provision.NewDirectory(provision.Users)
+		return nil
+	}
 	s.users, err = read(ctx, provision.Users)
 	return err
 }

@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"context"
+	"slices"
 
 	"github.com/celonis-connector/connector/internal/engine"
 	"github.com/celonis-connector/connector/internal/fault"
@@ -62,7 +63,9 @@ func (s *scimSink) otherwise(ctx context.Context, step provision.Step, err error
 		if err != nil || len(list) != 1 {
 			return nil, false, err
 		}
-		return &list[0], true, nil
+		id, ours := step.Entry[provision.ExternalID], list[0].Entry[provision.ExternalID]
+		byName := slices.Contains(s.rules.MatchBy, s.kind.Naming())
+		return &list[0], byName || id != "" && id == ours, nil
 	case fault.Has(err, fault.CelonisNotFound) && step.Action != provision.Created:
 		return nil, true, nil
 	}

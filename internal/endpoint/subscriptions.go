@@ -3,6 +3,7 @@ package endpoint
 import (
 	"context"
 	"net/url"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -78,7 +79,7 @@ func (c *subscriptionCalls) List(ctx context.Context) ([]flows.RemoteSubscriptio
 	out := make([]flows.RemoteSubscription, len(list))
 	for i, s := range list {
 		out[i] = flows.RemoteSubscription{
-			ID: s.ID, Name: string(s.Name), Status: string(s.Status), KnowledgeModelID: string(s.KnowledgeModelID), TriggerID: string(s.TriggerID),
+			ID: s.ID, Name: string(s.Name), Status: strings.ToLower(string(s.Status)), KnowledgeModelID: string(s.KnowledgeModelID), TriggerID: string(s.TriggerID),
 			CallbackURI: string(s.CallbackInfo.URI), LastSuccess: s.LastSuccess(),
 		}
 	}

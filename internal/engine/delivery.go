@@ -97,8 +97,10 @@ type placedBlock struct {
 	good []int
 	// skip is how many rows earlier attempts have delivered.
 	skip int
-	// before counts the records of the source before the block.
-	before int64
+	// before counts the records of the source before the block, records those of the block that are counted in the ledger,
+	// counted the mapping's errors among them.
+	before, records int64
+	counted         int
 	// found are the mapping's errors.
 	found []columns.RecordError
 	// refused are the rows that the destination did not take, by their number in the source's block.
@@ -180,15 +182,21 @@ func (d *delivery) mapBlock(ctx context.Context, b columns.Block) error {
 	if at.skip > m.batch.Rows || b.Seq == d.start.Blocks && at.skip+d.start.Sent > m.batch.Rows {
 		return fault.New(fault.SourceChanged, "the source has changed since its checkpoint")
 	}
-	at.before = t.ledger.Read - int64(at.skip)
+	if at.skip > 0 {
+		at.records = d.start.Records
+	}
+	at.before = t.ledger.Read - at.records
 	for i := range m.errors {
+		if m.errors[i].Record < at.records {
+			at.counted++
+		}
 		m.errors[i].Record += at.before + 1
 	}
 	if m.contradiction >= 0 {
 		return d.contradict(ctx, m)
 	}
-	if n := t.ledger.Errored + int64(len(m.errors)); d.job.MaxErrors.Exceeded(n, at.before+m.seen, false) {
-		t.open.errors = append(t.open.errors, m.errors...)
+	if n := t.ledger.Errored + int64(len(m.errors)-at.counted); d.job.MaxErrors.Exceeded(n, at.before+m.seen, false) {
+		t.open.errors = append(t.open.errors, m.errors[at.counted:]...)
 		t.ledger.Read, t.ledger.Errored = at.before+m.seen, n
 		return d.tooManyErrors(ctx)
 	}
@@ -225,7 +233,15 @@ func (d *delivery) group(ctx context.Context, from int) (n int, err error) {
 		// Nobody knows of the rest whether it arrived.
 		d.tail.after.Sent = out.To - from - n
 	}
-	if saveErr := d.settle(ctx, from, outcomes[:n]); saveErr != nil {
+	outcomes = outcomes[:n]
+	if left := d.tail.after.Sent; left > 0 && fault.Has(context.Cause(ctx), fault.RunCanceled) {
+		// No later attempt of this run will say so.
+		d.tail.after.Sent, n = 0, n+left
+		for range left {
+			outcomes = append(outcomes, Outcome{Done: true, Fault: fault.New(fault.DestinationInDoubt, "it is not known whether the destination has the row: the run was canceled while it was sent")})
+		}
+	}
+	if saveErr := d.settle(ctx, from, outcomes); saveErr != nil {
 		return n, cmpError(err, saveErr)
 	}
 	if cause := context.Cause(ctx); cause != nil {
@@ -268,7 +284,6 @@ func (d *delivery) settle(ctx context.Context, from int, outcomes []Outcome) err
 	t := &d.tail
 	actions := map[string]int64{}
 	for i, o := range outcomes {
-		t.ledger.Read++
 		if o.Action != "" {
 			actions[o.Action]++
 		}
@@ -281,6 +296,9 @@ func (d *delivery) settle(ctx context.Context, from int, outcomes []Outcome) err
 	}
 	n := int64(len(outcomes))
 	t.after.Rows, t.after.Delivered = int64(from)+n, t.after.Delivered+n
+	if n > 0 {
+		d.count(int64(d.number(from+int(n)-1))+1, n)
+	}
 	s := d.state(actions)
 	if n > 0 {
 		s.groups = 1
@@ -302,8 +320,14 @@ func (d *delivery) settle(ctx context.Context, from int, outcomes []Outcome) err
 	return nil
 }
 
-// refuse makes the error of a row of the block's batch.
-func (d *delivery) refuse(row int, f *fault.Error) flows.RecordError {
+// number counts the records of the block before a row of its batch.
+func (d *delivery) number(row int) int {
+	raw, r := d.source(row)
+	return d.mapper.applier.Number(raw, r)
+}
+
+// source gives what the mapping needs to find the record of a row of the block's batch.
+func (d *delivery) source(row int) (raw *columns.Raw, r int) {
 	at, w := &d.block, d.mapper
 	if at.good == nil {
 		at.good = w.applier.Good()
@@ -311,12 +335,36 @@ func (d *delivery) refuse(row int, f *fault.Error) flows.RecordError {
 	if at.rows != nil {
 		row = at.rows[row]
 	}
-	raw := w.raw
-	if w.typed != nil {
-		raw = nil
+	if w.typed == nil {
+		raw = w.raw
 	}
-	e := w.applier.Refused(raw, at.good[row])
+	return raw, at.good[row]
+}
+
+// count takes the block's records up to a number into the ledger, of which so many more are rows that are decided: what
+// is neither a row nor an error was filtered.
+func (d *delivery) count(records, rows int64) {
+	t, at := &d.tail, &d.block
+	more := records - at.records - rows
+	for at.counted < len(at.errors) && at.errors[at.counted].Record <= at.before+records {
+		t.open.errors = append(t.open.errors, at.errors[at.counted])
+		t.ledger.Errored++
+		at.counted++
+		more--
+	}
+	t.ledger.Read += records - at.records
+	t.ledger.Filtered += more
+	at.records, t.after.Records = records, records
+}
+
+// refuse makes the error of a row of the block's batch.
+func (d *delivery) refuse(row int, f *fault.Error) flows.RecordError {
+	at, w := &d.block, d.mapper
+	e := w.applier.Refused(d.source(row))
 	e.Code, e.Message = f.Code, f.Message
+	if len(f.Fields) > 0 {
+		e.Field = f.Fields[0].Pointer
+	}
 	at.refused = append(at.refused, e)
 	w.found = append(w.found[:0], e)
 	var placed []flows.RecordError
@@ -332,13 +380,11 @@ func (d *delivery) refuse(row int, f *fault.Error) flows.RecordError {
 // pass leaves the block behind: what of it became no row is counted, and what it held is looked for.
 func (d *delivery) pass(ctx context.Context) error {
 	t, m := &d.tail, d.block.mapped
-	t.ledger.Read += m.filtered + int64(len(m.errors))
-	t.ledger.Filtered += m.filtered
-	t.ledger.Errored += int64(len(m.errors))
-	t.after.Blocks, t.after.Offset, t.after.Rows, t.after.Sent = m.next.Blocks, m.next.Offset, 0, 0
+	d.count(m.seen, 0)
+	t.after.Blocks, t.after.Offset, t.after.Rows, t.after.Records, t.after.Sent = m.next.Blocks, m.next.Offset, 0, 0, 0
+	t.after.Sources += d.sources()
 	t.discard(m.discarded)
 	t.after.Discarded = maps.Clone(t.discarded)
-	t.open.errors = append(t.open.errors, m.errors...)
 	p := d.job.Progress
 	p.Read.Store(t.ledger.Read)
 	p.Errored.Store(t.ledger.Errored)
@@ -360,19 +406,19 @@ func (d *delivery) trace() {
 	w.found = append(append(w.found[:0], at.found...), at.refused...)
 	if at.skip > 0 {
 		// What became of rows that an earlier attempt delivered is not known here.
-		good := w.applier.Good()
 		for row := range at.skip {
-			if at.rows != nil {
-				row = at.rows[row]
-			}
-			var raw *columns.Raw
-			if w.typed == nil {
-				raw = w.raw
-			}
-			w.found = append(w.found, w.applier.Refused(raw, good[row]))
+			w.found = append(w.found, w.applier.Refused(d.source(row)))
 		}
 	}
 	w.trace(d.job.Tracing)
+}
+
+// sources counts the records of the block as they stand in the source.
+func (d *delivery) sources() int64 {
+	if d.mapper.typed != nil {
+		return int64(d.mapper.batch.Rows)
+	}
+	return int64(d.mapper.raw.Seen())
 }
 
 // passed is a state of the attempt that is to be saved.
@@ -382,17 +428,28 @@ type passed struct {
 	errors  []flows.RecordError
 	actions map[string]int64
 	groups  int64
+	// consumed is Checkpoint.Consumed.
+	consumed int64
 }
 
 // state is where the attempt stands.
 func (d *delivery) state(actions map[string]int64) passed {
-	return passed{after: d.tail.after, ledger: d.tail.ledger, errors: d.tail.open.errors, actions: actions}
+	s := passed{after: d.tail.after, ledger: d.tail.ledger, errors: d.tail.open.errors, actions: actions}
+	switch {
+	case d.dry:
+	case d.job.Shape.Expand != "":
+		// What a record was expanded to is in parts; only whole blocks are known to be settled.
+		s.consumed = d.tail.after.Sources
+	default:
+		s.consumed = d.tail.ledger.Read
+	}
+	return s
 }
 
 // passed saves how far the rows are delivered.
 func (j *journal) passed(ctx context.Context, s passed) error {
 	return j.change(ctx, s.errors, func(c *flows.Checkpoint) {
-		c.Source, c.Ledger = s.after.encode(), s.ledger
+		c.Source, c.Ledger, c.Consumed = s.after.encode(), s.ledger, s.consumed
 		c.Chunks += s.groups
 		c.Count(s.actions)
 	})

@@ -326,6 +326,74 @@ func TestACancelInTheMiddleKeepsWhatIsDecided(t *testing.T) {
 	}
 }
 
+// The records before the cursor are an unbroken beginning, those that became no row among them.
+func TestTheLedgerIsAnUnbrokenBeginning(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	b.WriteString("ID,NAME,AMOUNT\n")
+	for i := range 60 {
+		switch i % 6 {
+		case 1:
+			fmt.Fprintf(&b, "x%d,bad,1\n", i)
+		case 3:
+			fmt.Fprintf(&b, "%d,out,1\n", i)
+		default:
+			fmt.Fprintf(&b, "%d,in,1\n", i)
+		}
+	}
+	for stop := 1; stop < 14; stop++ {
+		sink, journal := newReceiver(3), &memoryJournal{}
+		calls := 0
+		sink.before = func(engine.Delivery) error {
+			if calls++; calls == stop {
+				return fault.New(fault.DestinationUnavailable, "not now")
+			}
+			return nil
+		}
+		job := func() engine.Job {
+			job := deliverJob(b.String(), sink, journal)
+			job.Shape = mapping.ShapeOf(flows.Spec{Filter: `record["NAME"] != "out"`})
+			return job
+		}
+		_, err := small().Run(t.Context(), job())
+		require.Error(t, err)
+		c := journal.last()
+		require.True(t, c.Ledger.Balanced())
+		require.Equal(t, c.Ledger.Read, c.Consumed)
+		if len(sink.took) > 0 {
+			last := sink.took[len(sink.took)-1]
+			require.Equal(t, last, fmt.Sprint(c.Consumed-1), "the last record consumed is the last one delivered")
+			for _, e := range journal.errors {
+				require.LessOrEqual(t, e.Record, c.Consumed)
+			}
+		}
+		ledger, err := small().Run(t.Context(), job())
+		require.NoError(t, err)
+		require.Equal(t, flows.Ledger{Read: 60, Filtered: 10, Pushed: 40, Errored: 10}, ledger)
+		require.Len(t, journal.errors, 10)
+		require.Len(t, sink.took, 40)
+	}
+}
+
+// A run that is canceled in the middle of a call leaves its rows to a person.
+func TestACanceledRunHasNoDoubtLeft(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	sink, journal := newReceiver(10), &memoryJournal{}
+	sink.before = func(d engine.Delivery) error {
+		if d.First == 20 {
+			cancel(fault.New(fault.RunCanceled, "canceled"))
+			return errors.New("cut off")
+		}
+		return nil
+	}
+	_, err := small().Run(ctx, deliverJob(text(60), sink, journal))
+	require.True(t, fault.Has(err, fault.RunCanceled))
+	require.Equal(t, flows.Ledger{Read: 30, Pushed: 20, Errored: 10}, journal.last().Ledger)
+	require.Len(t, journal.errors, 10)
+	require.Equal(t, fault.DestinationInDoubt, journal.errors[0].Code)
+}
+
 // What is cut off in the middle of a call, of which nobody knows, is doubtful for the next attempt.
 func TestAGroupCutOffIsDoubtful(t *testing.T) {
 	t.Parallel()

@@ -411,9 +411,12 @@ type cursor struct {
 	// Evolved is how far the table was widened, Discarded counts the values before the cursor that became null, by column.
 	Evolved   evolution        `json:"evolved,omitzero"`
 	Discarded map[string]int64 `json:"discarded,omitempty"`
-	// Rows counts the good rows of the next block that are before the cursor, Delivered those of the whole push.
+	// Rows counts the good rows of the next block that are before the cursor, Records its records of any kind; Delivered the
+	// good rows of the whole push, Sources the records of the blocks before, as they stand in the source.
 	Rows      int64 `json:"rows,omitempty"`
+	Records   int64 `json:"records,omitempty"`
 	Delivered int64 `json:"delivered,omitempty"`
+	Sources   int64 `json:"sources,omitempty"`
 	// Sent counts the rows behind the cursor of which an attempt that did not end may have delivered any.
 	Sent int `json:"sent,omitempty"`
 }

@@ -107,8 +107,12 @@ func (p *pipeline) contradict(ctx context.Context, m *mapped) error {
 	if what.Line > 0 {
 		at = fmt.Sprintf("record %d on line %d", what.Record, what.Line)
 	}
+	sent := "nothing was pushed"
+	if n := p.tail.after.Delivered; n > 0 {
+		sent = fmt.Sprintf("the %d rows before it were delivered", n)
+	}
 	return fault.New(fault.MappingSchema, "%s does not fit the frozen schema: %s", at, what.Message).
-		WithHint("mend the source, give column %q a wider type in the mapping, or choose another schemaPolicy; nothing was pushed", what.Field)
+		WithHint("mend the source, give column %q a wider type in the mapping, or choose another schemaPolicy; %s", what.Field, sent)
 }
 
 // evolve widens the job's table by all that the rest of the source contradicts,

@@ -43,7 +43,7 @@ func (e *Engine) prepare(ctx context.Context, job *Job, checkpoint flows.Checkpo
 	fingerprint := fingerprintOf(plan.Schema())
 	job.Progress.InputSize.Store(stream.InputSize)
 	return &pipeline{
-		opt: e.opt, job: job, stream: stream, plan: plan, rules: rules, want: want, fingerprint: fingerprint, start: start,
+		opt: e.optionsFor(job), job: job, stream: stream, plan: plan, rules: rules, want: want, fingerprint: fingerprint, start: start,
 		// A cursor of another form or of another reading, or a table declared otherwise, belongs
 		// to other rows: what was pushed for it cannot be continued.
 		checkpointStale: checkpoint.PushJobID != "" && (err != nil || isOther(job, checkpoint.Schema, fingerprint) || start.begun() && start.Identity != stream.Identity),

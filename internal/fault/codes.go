@@ -33,6 +33,7 @@ const (
 	RequestTooSlow          Code = "request.too_slow"
 	RequestURITooLong       Code = "request.uri_too_long"
 	RequestHeaders          Code = "request.too_many_headers"
+	RequestRange            Code = "request.range_not_satisfiable"
 
 	AccessUnauthenticated Code = "access.unauthenticated"
 	AccessForbidden       Code = "access.insufficient_scope"
@@ -338,6 +339,7 @@ var table = map[Code]Description{
 	RequestTooSlow:          {http.StatusRequestTimeout, "The body came too slowly", Later},
 	RequestURITooLong:       {http.StatusRequestURITooLong, "The address is too long", Never},
 	RequestHeaders:          {http.StatusRequestHeaderFieldsTooLarge, "Too many headers", Never},
+	RequestRange:            {http.StatusRequestedRangeNotSatisfiable, "The file does not have these bytes", Never},
 	RequestIdempotencyBusy:  {http.StatusConflict, "A request with this idempotency key is in progress", Later},
 
 	AccessUnauthenticated: {http.StatusUnauthorized, "Authentication is needed", Never},

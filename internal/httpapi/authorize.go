@@ -50,8 +50,9 @@ func (a *api) authorize(r *call) error {
 		return err
 	}
 	r.who = who
-	exchangeOf(r.Context).clientID = who.ClientID
-	r.Request = r.Request.WithContext(audit.As(r.ctx(), audit.Actor{ID: who.ClientID, RequestID: exchangeOf(r.Context).requestID, From: exchangeOf(r.Context).address}))
+	x := exchangeOf(r.Context)
+	x.clientID = who.ClientID
+	r.acting = audit.As(r.ctx(), audit.Actor{ID: who.ClientID, RequestID: x.requestID, From: x.address})
 	for _, scope := range r.route.Scopes() {
 		if !who.Has(scope) {
 			return scopeError{fault.New(fault.AccessForbidden, "the token does not carry the scope %q", scope).

@@ -19,7 +19,9 @@ type call struct {
 	*gin.Context
 	route Route
 	who   access.Principal
-	query url.Values
+	// acting is the request's context with who acts; nil until that is known.
+	acting context.Context
+	query  url.Values
 	// read is the body once it was read; nil before.
 	read []byte
 	// key is the request's idempotency key; nil without one.
@@ -49,7 +51,12 @@ type reply struct {
 	content http.HandlerFunc
 }
 
-func (r *call) ctx() context.Context { return r.Request.Context() }
+func (r *call) ctx() context.Context {
+	if r.acting != nil {
+		return r.acting
+	}
+	return r.Request.Context()
+}
 
 // maxID bounds an id in a path, in bytes; ours are UUIDs.
 const maxID = 64

@@ -157,6 +157,9 @@ func TestUnknownIDsAreNotFound(t *testing.T) {
 		if strings.HasSuffix(route.Path, "/errors/retry") || strings.HasSuffix(route.Path, "/errors/resolve") {
 			body = `{"all":true}`
 		}
+		if strings.HasSuffix(route.Path, "/subscription/replay") {
+			body = `{"fromOffset":0}`
+		}
 		for _, id := range []string{unknownID, "%00", "%ff", "a%20b", strings.Repeat("a", 200)} {
 			res := s.ask(route.Method+" "+concrete(route.Path, id), body)
 			require.Equal(t, http.StatusNotFound, res.status, "%s %s: %s", route.Method, route.Path, res.body)

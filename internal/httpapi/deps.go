@@ -111,6 +111,8 @@ type IdempotencyKey struct {
 	Now time.Time
 	// Expires is when the key is forgotten.
 	Expires time.Time
+	// Within is how long the request may stay unanswered before its process is taken for dead; 0 is the store's.
+	Within time.Duration
 }
 
 // IdempotentResponse is the answer that a repeated request gets.
@@ -170,6 +172,7 @@ type Deps struct {
 	Previews        Previews
 	Records         Records
 	Webhooks        Webhooks
+	Deliveries      Deliveries
 	Subscriptions   Subscriptions
 	SCIM            SCIM
 	SCIMOperations  SCIMOperations

@@ -81,8 +81,26 @@ func (a *api) getFileContent(r *call) (reply, error) {
 		h.Set("Content-Type", f.MediaType())
 		h.Set("Content-Disposition", disposition(f.Name))
 		h.Set(etagHeader, `"`+f.SHA256+`"`)
-		http.ServeContent(&patientWriter{ResponseWriter: w, control: http.NewResponseController(w)}, req, "", f.CreatedAt, content)
+		out := &patientWriter{ResponseWriter: w, control: http.NewResponseController(w)}
+		http.ServeContent(out, req, "", f.CreatedAt, content)
+		if out.refused != 0 {
+			h.Del("Content-Disposition")
+			h.Del("Content-Length")
+			a.fail(r.Context, contentRefused(out.refused, f))
+		}
 	}}, nil
+}
+
+// contentRefused tells what net/http refused, in the words of the API.
+func contentRefused(status int, f *flows.File) error {
+	switch status {
+	case http.StatusPreconditionFailed:
+		return fault.New(fault.RequestStale, "the content of the file %q is not what the request is about", f.Name).
+			WithHint("ask without If-Match and If-Unmodified-Since: the ETag tells what the content is")
+	case http.StatusRequestedRangeNotSatisfiable:
+		return fault.New(fault.RequestRange, "the file %q has %d bytes, and none of those asked for", f.Name, f.Bytes)
+	}
+	return fault.New(fault.Internal, "the bytes of the file %q cannot be read", f.Name)
 }
 
 // disposition makes a Content-Disposition that every client reads (RFC 6266):
@@ -100,15 +118,30 @@ func disposition(name string) string {
 	return fmt.Sprintf(`attachment; filename="%s"; filename*=UTF-8''%s`, plain, encoded)
 }
 
-// patientWriter gives a slow caller time for as long as it takes something.
+// patientWriter gives a slow caller time for as long as it takes something. A
+// refusal is held back, so that it can be told as the API tells faults.
 type patientWriter struct {
 	http.ResponseWriter
 	control *http.ResponseController
 	left    int
+	// refused is the status of a refusal, 0 without one.
+	refused int
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (w *patientWriter) WriteHeader(status int) {
+	if status >= http.StatusBadRequest {
+		w.refused = status
+		return
+	}
+	w.ResponseWriter.WriteHeader(status)
 }
 
 // Write implements http.ResponseWriter.
 func (w *patientWriter) Write(p []byte) (n int, err error) {
+	if w.refused != 0 {
+		return len(p), nil
+	}
 	for len(p) > 0 {
 		if w.left <= 0 {
 			// Writers that know no deadline, as those of tests, have none to move.

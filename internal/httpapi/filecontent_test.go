@@ -38,7 +38,11 @@ func TestFileContent(t *testing.T) {
 	require.Equal(t, []any{http.StatusPartialContent, "b\r\n"}, []any{res.status, res.body})
 	res = s.ask(at, "", "If-None-Match", tag)
 	require.Equal(t, []any{http.StatusNotModified, ""}, []any{res.status, res.body})
-	require.Equal(t, http.StatusRequestedRangeNotSatisfiable, s.ask(at, "", "Range", "bytes=9-").status)
+	res = s.ask(at, "", "Range", "bytes=9-")
+	res.requireProblem(t, http.StatusRequestedRangeNotSatisfiable, "request.range_not_satisfiable")
+	require.Equal(t, "bytes */5", res.header.Get("Content-Range"))
+	require.Empty(t, res.header.Get("Content-Disposition"))
+	s.ask(at, "", "If-Match", `"other"`).requireProblem(t, http.StatusPreconditionFailed, "request.stale")
 
 	s.ask("GET /v1/files/"+unknownID+"/content", "").requireProblem(t, http.StatusNotFound, "file.not_found")
 	s.ask(at, "", "Authorization", "Bearer flows:read").requireProblem(t, http.StatusForbidden, "access.insufficient_scope")

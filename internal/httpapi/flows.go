@@ -21,6 +21,8 @@ type flowView struct {
 	Watermark *watermarkView `json:"watermark,omitempty"`
 	// Webhook is there for a flow with an export of type webhook; a list leaves it out.
 	Webhook *webhookView `json:"webhook,omitempty"`
+	// Delivery is there for a flow with an import of type webhook; a list leaves it out.
+	Delivery *deliveryView `json:"delivery,omitempty"`
 	// Subscription is there for a flow with an export of type eventSubscription; a list leaves it out.
 	Subscription *subscriptionView `json:"subscription,omitempty"`
 
@@ -48,6 +50,9 @@ func (a *api) flowReply(r *call) func(f *flows.Flow, err error) (reply, error) {
 			return reply{}, err
 		}
 		if view.Webhook, err = a.webhookOf(r, f); err != nil {
+			return reply{}, err
+		}
+		if view.Delivery, err = a.deliveryOf(r, f); err != nil {
 			return reply{}, err
 		}
 		if view.Subscription, err = a.subscriptionOf(r, f); err != nil {
@@ -81,6 +86,9 @@ func (a *api) createFlow(r *call) (reply, error) {
 	}
 	view := a.viewProspect(r, f)
 	if view.Webhook, err = a.webhookOf(r, f); err != nil {
+		return reply{}, err
+	}
+	if view.Delivery, err = a.deliveryOf(r, f); err != nil {
 		return reply{}, err
 	}
 	if view.Subscription, err = a.subscriptionOf(r, f); err != nil {

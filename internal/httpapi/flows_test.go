@@ -109,7 +109,7 @@ func TestRuns(t *testing.T) {
 	require.Equal(t, http.StatusAccepted, res.status, res.body)
 	require.Equal(t, "/v1/runs/"+runID, res.header.Get("Location"))
 	require.JSONEq(t, `{"id":"`+runID+`","flowId":"`+flowID+`","flowRevision":7,"trigger":"manual","state":"queued","hasErrors":false,"attempt":0,
-		"ledger":{"read":0,"filtered":0,"pushed":0,"errored":0},"bytes":0,"chunks":0,"pushJobId":null,"error":null,"warnings":[],"forecast":null,"resumeAt":null,"fireAt":null,"afterRunId":null,"window":null,"backfill":false,"dryRun":false,
+		"ledger":{"read":0,"filtered":0,"pushed":0,"errored":0},"actions":{},"bytes":0,"chunks":0,"pushJobId":null,"error":null,"warnings":[],"forecast":null,"resumeAt":null,"fireAt":null,"afterRunId":null,"window":null,"backfill":false,"dryRun":false,
 		"createdAt":"2026-03-01T08:30:00.123456Z","startedAt":null,"finishedAt":null}`, res.body)
 
 	s.flows.run = func() (*flows.Run, error) {

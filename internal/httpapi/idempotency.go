@@ -24,8 +24,8 @@ const (
 
 // answerOnce answers a request that has an idempotency key: with the answer
 // that the first request with the key got, or by doing it. Only an answer that
-// did something is kept; after a fault the key is free, and the corrected
-// request may use it. Faults: RequestFieldInvalid, RequestIdempotencyReuse,
+// did something is kept, and the fault of one that may have; after another
+// fault the key is free, and the corrected request may use it. Faults: RequestFieldInvalid, RequestIdempotencyReuse,
 // RequestIdempotencyBusy, and the handler's.
 func (a *api) answerOnce(r *call, key string) (*answer, error) {
 	k, err := a.idempotencyKey(r, key)
@@ -41,6 +41,10 @@ func (a *api) answerOnce(r *call, key string) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
+	if before != nil && before.Header[faultHeader] != "" {
+		r.Header(replayedHeader, "true")
+		return nil, keptFault(before)
+	}
 	if before != nil {
 		return &answer{
 			status: before.Status, location: before.Header[locationHeader], etag: before.Header[etagHeader],
@@ -49,22 +53,42 @@ func (a *api) answerOnce(r *call, key string) (*answer, error) {
 	}
 
 	// What was done must be kept even if the caller hangs up now, and a panic must free the key.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx()), keepFor)
-	defer cancel()
-	finished := false
+	var done *IdempotentResponse
 	defer func() {
-		if !finished {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx()), keepFor)
+		defer cancel()
+		if done == nil {
 			a.keep(ctx, "the idempotency key of a failed request stays taken for a while", a.Idempotency.ForgetIdempotent(ctx, k))
+			return
 		}
+		a.keep(ctx, "the answer of a request with an idempotency key is not kept", a.Idempotency.FinishIdempotent(ctx, k, *done))
 	}()
 	out, err := a.answerNow(r)
+	if fault.Has(err, fault.ChatAnswerLost) {
+		// It may have been done: a repeat must not do it again.
+		done = keepFault(fault.From(err))
+	}
 	if err != nil {
 		return nil, err
 	}
-	finished = true
-	a.keep(ctx, "the answer of a request with an idempotency key is not kept",
-		a.Idempotency.FinishIdempotent(ctx, k, out.kept()))
+	kept := out.kept()
+	done = &kept
 	return out, nil
+}
+
+// The members of a kept header that tell of a fault. No answer has headers of these names.
+const faultHeader, messageHeader, hintHeader = "fault", "message", "hint"
+
+func keepFault(f *fault.Error) *IdempotentResponse {
+	return &IdempotentResponse{Status: fault.Describe(f.Code).Status, Header: map[string]string{faultHeader: string(f.Code), messageHeader: f.Message, hintHeader: f.Hint}}
+}
+
+func keptFault(r *IdempotentResponse) error {
+	f := fault.New(fault.Code(r.Header[faultHeader]), "%s", r.Header[messageHeader])
+	if hint := r.Header[hintHeader]; hint != "" {
+		f = f.WithHint("%s", hint)
+	}
+	return f
 }
 
 // kept is the form in which an answer is kept.
@@ -106,7 +130,7 @@ func (a *api) idempotencyKey(r *call, key string) (IdempotencyKey, error) {
 	now := a.Now()
 	return IdempotencyKey{
 		Workspace: r.who.Workspace, Client: r.who.ClientID, Key: key, Route: r.route.Method + " " + r.route.Path,
-		BodyHash: sum, Now: now, Expires: now.Add(IdempotencyLifetime),
+		BodyHash: sum, Now: now, Expires: now.Add(IdempotencyLifetime), Within: r.route.patience,
 	}, nil
 }
 

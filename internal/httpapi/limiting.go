@@ -79,9 +79,10 @@ func (a *api) charge(c *gin.Context, l *limiter, key string) error {
 	}
 	now := a.Now()
 	v := l.take(key, now)
-	values := []string{l.limit, strconv.Itoa(v.remaining), strconv.Itoa(seconds(v.reset))}
-	h := c.Writer.Header()
-	h[limitHeader], h[remainingHeader], h[resetHeader] = values[0:1:1], values[1:2:2], values[2:3:3]
+	x := exchangeOf(c)
+	x.setHeader(limitHeader, limitValue, l.limit)
+	x.setHeader(remainingHeader, remainingValue, strconv.Itoa(v.remaining))
+	x.setHeader(resetHeader, resetValue, strconv.Itoa(seconds(v.reset)))
 	if v.ok {
 		return nil
 	}

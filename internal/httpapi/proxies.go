@@ -22,6 +22,16 @@ func (a *api) trustProxies(engine *gin.Engine) {
 	}
 }
 
+// addressOf is the caller's address, by the rules for trusted proxies.
+func (a *api) addressOf(c *gin.Context) string {
+	if len(a.TrustedProxies) == 0 {
+		if from, err := netip.ParseAddrPort(c.Request.RemoteAddr); err == nil {
+			return from.Addr().Unmap().WithZone("").String()
+		}
+	}
+	return c.ClientIP()
+}
+
 // fromProxy reports whether a request came from a proxy that is trusted.
 func (a *api) fromProxy(r *http.Request) bool {
 	from, err := netip.ParseAddrPort(r.RemoteAddr)

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/celonis-connector/connector/flows"
 	"github.com/celonis-connector/connector/internal/access"
@@ -31,6 +32,8 @@ type Route struct {
 	once bool
 	// head lets a GET be asked with HEAD too, for its headers alone.
 	head bool
+	// patience is how long an answer may take; 0 is as long as usual.
+	patience time.Duration
 	// maxBody bounds the request's body in bytes; 0 is MaxBody, streamed leaves it to the handler.
 	maxBody int64
 	// budget is what the requests are taken from; the client's, or the address's of public routes, unless it says else.
@@ -100,7 +103,7 @@ func (a *api) routes() []Route {
 		{Method: http.MethodGet, Path: "/v1/connections/{id}/used-by", Scope: access.ConnectionsRead, handle: a.listConnectionUsers},
 		{Method: http.MethodPost, Path: "/v1/connections/{id}/clone", Scope: access.ConnectionsWrite, Idempotent: true, handle: a.cloneConnection},
 		{Method: http.MethodGet, Path: "/v1/connections/{id}/options/{kind}", Scope: access.ConnectionsRead, Query: optionQuery(), handle: a.listOptions},
-		{Method: http.MethodPost, Path: "/v1/connections/{id}/chat", Scope: access.ChatUse, Idempotent: true, handle: a.askAgent},
+		{Method: http.MethodPost, Path: "/v1/connections/{id}/chat", Scope: access.ChatUse, Idempotent: true, patience: chatTime, handle: a.askAgent},
 		{Method: http.MethodGet, Path: "/v1/connections/{id}/chat/threads", Scope: access.ChatUse, Query: paged, handle: a.listChatThreads},
 		{Method: http.MethodDelete, Path: "/v1/connections/{id}/chat/threads/{threadId}", Scope: access.ChatUse, handle: a.deleteChatThread},
 		{Method: http.MethodGet, Path: "/v1/connections/{id}/scim-operations", Scope: access.ScimRead, Query: append([]string{"state"}, paged...), handle: a.listSCIMOperations},

@@ -198,6 +198,18 @@ func TestSCIMTakesALongLivedToken(t *testing.T) {
 	s.ask("GET /v1/flows", "", "Authorization", "Bearer "+bearerClient+".ccs_right").requireProblem(t, http.StatusUnauthorized, "access.unauthenticated")
 }
 
+func TestSCIMFaultsOfTheServiceSpeakSCIM(t *testing.T) {
+	t.Parallel()
+	s := setup(t, func(d *httpapi.Deps) { d.Limits.PerClient = httpapi.Rate{PerSecond: 0.001, Burst: 1} })
+	require.Equal(t, http.StatusOK, s.ask("GET "+scimRoot+"/Users", "").status)
+	res := s.ask("GET "+scimRoot+"/Users", "")
+	res.requireProblem(t, http.StatusTooManyRequests, "")
+	require.NotEmpty(t, res.header.Get("Retry-After"))
+	require.Equal(t, "application/scim+json", res.header.Get("Content-Type"))
+	s = setup(t, func(d *httpapi.Deps) { d.SCIM = nil })
+	s.ask("GET "+scimRoot+"/Users", "").requireProblem(t, http.StatusInternalServerError, "")
+}
+
 func TestARepeatedCreateIsToldTheIDAlone(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
@@ -210,6 +222,8 @@ func TestARepeatedCreateIsToldTheIDAlone(t *testing.T) {
 	require.Equal(t, "true", again.header.Get("Idempotency-Replayed"))
 	require.NotContains(t, again.body, "bob@example.com", "what is about a person is kept nowhere")
 	require.Contains(t, again.body, `"id":"made"`)
+	s.ask("POST "+scimRoot+"/Users", `{"userName":"eve@example.com"}`, "Idempotency-Key", "k").requireProblem(t, http.StatusBadRequest, "")
+	s.ask("POST "+scimRoot+"/Users", `{"userName":"eve@example.com"}`, "Idempotency-Key", "\t").requireProblem(t, http.StatusBadRequest, "")
 }
 
 func TestSCIMOperations(t *testing.T) {

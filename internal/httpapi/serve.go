@@ -46,7 +46,7 @@ func (a *api) serve(route Route) gin.HandlerFunc {
 			a.fail(c, err)
 			return
 		}
-		out.headers(c.Writer.Header())
+		out.headers(exchangeOf(c))
 		if out.content != nil {
 			out.content(c.Writer, c.Request)
 			c.Writer.WriteHeaderNow()
@@ -98,15 +98,16 @@ func (a *api) answerNow(r *call) (*answer, error) {
 	return rep.answer()
 }
 
-func (out *answer) headers(h http.Header) {
-	set := func(name, value string) {
-		if value != "" {
-			h.Set(name, value)
-		}
+func (out *answer) headers(x *exchange) {
+	if out.etag != "" {
+		x.setHeader(etagHeader, etagValue, out.etag)
 	}
-	set(locationHeader, out.location)
-	set(etagHeader, out.etag)
-	set(replayedHeader, out.replayed)
+	if out.location != "" {
+		x.Header().Set(locationHeader, out.location)
+	}
+	if out.replayed != "" {
+		x.Header().Set(replayedHeader, out.replayed)
+	}
 }
 
 // answer makes the bytes and headers of a reply.
@@ -153,7 +154,7 @@ func write(c *gin.Context, status int, contentType string, body []byte) {
 		c.Writer.WriteHeaderNow()
 		return
 	}
-	c.Header("Content-Type", contentType)
+	exchangeOf(c).setHeader("Content-Type", mediaValue, contentType)
 	if len(body) > countedByServer {
 		c.Header("Content-Length", strconv.Itoa(len(body)))
 	}

@@ -231,7 +231,11 @@ func (a *api) deliverEvents(c *gin.Context) error {
 			return err
 		}
 	}
-	receipt, err := a.Subscriptions.TakeEvents(c.Request.Context(), l, sent)
+	d := delivered{coding: c.GetHeader("Content-Encoding"), body: sent, most: flows.MaxEventsBody}
+	if err := d.unpack(); err != nil {
+		return err
+	}
+	receipt, err := a.Subscriptions.TakeEvents(c.Request.Context(), l, d.body)
 	if err != nil {
 		return err
 	}

@@ -46,7 +46,7 @@ func (a *api) watermarkOf(r *call, f *flows.Flow) (*watermarkView, error) {
 
 // watermarkBody sets a watermark; without one, or with null, the next run begins at the start.
 type watermarkBody struct {
-	Watermark string `json:"watermark" validate:"max=200"`
+	Watermark string `json:"watermark" validate:"max=8192"`
 }
 
 func (a *api) setWatermark(r *call) (reply, error) {

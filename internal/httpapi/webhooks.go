@@ -215,11 +215,14 @@ func shownPath(path string) string {
 	if len(path) < tokenLength {
 		return path
 	}
-	parts := strings.Split(path, "/")
+	parts, changed := strings.Split(path, "/"), false
 	for i, part := range parts {
 		if len(part) >= tokenLength && plausibleID(part[:tokenLength]) {
-			parts[i] = "{...}"
+			parts[i], changed = "{...}", true
 		}
+	}
+	if !changed {
+		return shorten(path)
 	}
 	return shorten(strings.Join(parts, "/"))
 }

@@ -113,8 +113,9 @@ func (l *Listener) Run(ctx context.Context) error {
 	}
 }
 
-// atOnce is how many subscriptions one process looks after at once.
-const atOnce = 4
+// atOnce is how many subscriptions one process looks after at once. Each counts
+// as one of the few that ask a team's Intelligence API at the same time.
+const atOnce = 2
 
 // Work looks after every subscription that is due now.
 func (l *Listener) Work(ctx context.Context) error {
@@ -147,7 +148,7 @@ func (l *Listener) workDown(ctx context.Context) error {
 func (l *Listener) attend(ctx context.Context, s *flows.Subscription) error {
 	bounded, cancel := context.WithTimeout(ctx, l.Pace.Lease)
 	defer cancel()
-	seen := s.Nudge
+	seen, began := s.Nudge, l.Now()
 	v := &visit{Listener: l, s: s}
 	err := v.make(bounded)
 	if errors.Is(err, errEnded) {
@@ -167,9 +168,11 @@ func (l *Listener) attend(ctx context.Context, s *flows.Subscription) error {
 			now.Failures++
 			now.NextAt = l.later(at, now.Failures, err)
 		} else {
-			if now.Failures > 0 {
-				now.Failures, now.LastError = 0, nil
+			// What this look itself tells of stays.
+			if now.Failures > 0 && now.LastError != nil && now.LastError.At.Before(began) {
+				now.LastError = nil
 			}
+			now.Failures = 0
 			now.NextAt = v.next(at, now)
 		}
 		if now.Nudge != seen && (err == nil || now.Failures == 1) {

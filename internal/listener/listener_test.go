@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,15 +23,17 @@ type world struct {
 	t       *testing.T
 	now     time.Time
 	row     *flows.Subscription
+	mu      sync.Mutex
 	taken   bool
 	ended   bool
 	notices []flows.NotificationEvent
 	// lose lets another listener take the row at the n-th change.
 	lose int
+	// opened is what happens when the way to Celonis is opened.
+	opened func()
 
 	remote  []flows.RemoteSubscription
 	faults  map[string]error
-	made    []string
 	called  []string
 	reread  []flows.EventRecord
 	stored  []flows.EventRecord
@@ -69,6 +72,8 @@ func (w *world) work() {
 }
 
 func (w *world) TakeSubscription(context.Context, time.Time, time.Time) (*flows.Subscription, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.taken || w.ended {
 		return nil, nil
 	}
@@ -93,6 +98,8 @@ func (w *world) ChangeSubscription(_ context.Context, s *flows.Subscription, cha
 }
 
 func (w *world) EndSubscription(context.Context, *flows.Subscription) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.ended = true
 	return nil
 }
@@ -103,6 +110,9 @@ func (w *world) TakeRead(_ context.Context, _ *flows.Subscription, events []flow
 }
 
 func (w *world) Open(context.Context, string, string) (listener.Calls, error) {
+	if w.opened != nil {
+		w.opened()
+	}
 	return w, w.faults["open"]
 }
 
@@ -190,9 +200,16 @@ func TestWhatALookDoes(t *testing.T) {
 			w.row.DeliveredAs = "r2"
 			w.remote = []flows.RemoteSubscription{w.mine("r1", "active"), w.mine("r2", "active")}
 		}}, []string{"list", "delete r1", "change r2"}, "r2", false},
-		"tells a change":      {[]func(*world){has("r1", "active"), func(w *world) { w.row.Generation = 2 }}, []string{"list", "change r1"}, "r1", false},
-		"pauses":              {[]func(*world){has("r1", "active"), func(w *world) { w.row.Wish = flows.WantPaused }}, []string{"list", "pause r1"}, "r1", false},
-		"resumes":             {[]func(*world){has("r1", "paused", 3)}, []string{"list", "resume r1"}, "r1", false},
+		"tells a change": {[]func(*world){has("r1", "active"), func(w *world) { w.row.Generation = 2 }}, []string{"list", "change r1"}, "r1", false},
+		"tells an address": {[]func(*world){has("r1", "active"), func(w *world) { w.remote[0].CallbackURI = "https://old.example.com/hooks/events/" + token }},
+			[]string{"list", "change r1"}, "r1", false},
+		"pauses":                   {[]func(*world){has("r1", "active"), func(w *world) { w.row.Wish = flows.WantPaused }}, []string{"list", "pause r1"}, "r1", false},
+		"resumes":                  {[]func(*world){has("r1", "paused", 3)}, []string{"list", "resume r1"}, "r1", false},
+		"leaves what was rejected": {[]func(*world){has("r1", "rejected"), func(w *world) { w.row.Wish = flows.WantPaused }}, []string{"list", "delete r1"}, "", false},
+		"takes what was before, too": {[]func(*world){func(w *world) {
+			w.row.Plan.StartOffset = 4
+			w.remote = []flows.RemoteSubscription{w.mine("r1", "active")}
+		}}, []string{"list", "change r1", "replay r1 4"}, "r1", false},
 		"catches up":          {[]func(*world){has("r1", "suspended", 3, 4)}, []string{"list", "resume r1", "replay r1 5"}, "r1", false},
 		"a list may be wrong": {[]func(*world){has("r1", "active"), func(w *world) { w.remote = nil }}, []string{"list", "change r1"}, "r1", false},
 		"makes it anew": {[]func(*world){has("r1", "active"), func(w *world) { w.remote = nil }, refusing("change r1", fault.SubscriptionNotFound)},
@@ -233,6 +250,7 @@ func TestALookThatFailsIsRepeatedLater(t *testing.T) {
 		require.Equal(t, fault.CelonisServer, w.row.LastError.Code)
 	}
 	delete(w.faults, "list")
+	w.now = w.now.Add(time.Minute)
 	w.work()
 	require.Nil(t, w.row.LastError)
 	require.Equal(t, "r-new", w.row.RemoteID)
@@ -327,36 +345,10 @@ func TestALostLease(t *testing.T) {
 // What happened while a look went on is looked at soon.
 func TestANudgeDuringALook(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, has("r1", "active", 0))
-	w.row.Generation = 2
-	w.faults["change r1"] = nil
 	quiet := newWorld(t, has("r1", "active", 0))
 	quiet.work()
 	require.Equal(t, quiet.now.Add(listener.DefaultPace().Look), quiet.row.NextAt)
-	w.lose = -1
-	l := w.row
-	w.taken = false
-	nudged := &nudging{world: w}
-	nudged.work()
-	require.Less(t, l.NextAt.Sub(w.now), time.Second)
-}
-
-// nudging has something happen while Celonis is asked.
-type nudging struct{ *world }
-
-func (n *nudging) work() {
-	n.faults["change r1"] = nil
-	n.reread = nil
-	l := &listener.Listener{
-		Store: n.world, Events: n.world, Celonis: opener{n.world}, Sealer: n.keyring, PublicURL: "https://connector.example.com", Pace: listener.DefaultPace(),
-		Now: func() time.Time { return n.now }, Log: slog.New(slog.DiscardHandler),
-	}
-	require.NoError(n.t, l.Work(n.t.Context()))
-}
-
-type opener struct{ *world }
-
-func (o opener) Open(context.Context, string, string) (listener.Calls, error) {
-	o.row.Nudge++
-	return o.world, nil
+	w := newWorld(t, has("r1", "active", 0), func(w *world) { w.opened = func() { w.row.Nudge++ } })
+	w.work()
+	require.Less(t, w.row.NextAt.Sub(w.now), time.Second)
 }

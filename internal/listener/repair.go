@@ -75,6 +75,13 @@ func (v *visit) readAgain(ctx context.Context) error {
 	return err
 }
 
+// await gives what was just asked for time to come, before it is asked for again.
+func (v *visit) await(now *flows.Subscription) {
+	if gaps := v.gaps(now); len(gaps) > 0 {
+		now.Repair = flows.Repair{From: gaps[0].From, Next: v.Now().Add(v.Pace.Replay)}
+	}
+}
+
 // catchUp asks for what follows the last event that came without a gap, after
 // Celonis had stopped. That there is nothing is no fault.
 func (v *visit) catchUp(ctx context.Context) error {
@@ -87,7 +94,10 @@ func (v *visit) catchUp(ctx context.Context) error {
 		v.Log.InfoContext(ctx, "celonis has nothing to send again", "flow", v.s.FlowID, "error", err)
 		return nil
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return v.Store.ChangeSubscription(ctx, v.s, func(now *flows.Subscription) *flows.Notice { v.await(now); return nil })
 }
 
 // giveUp stops expecting what several replays did not bring.

@@ -117,11 +117,21 @@ func (v *visit) bind(ctx context.Context, mine []flows.RemoteSubscription) error
 		return nil
 	}
 	return v.Store.ChangeSubscription(ctx, v.s, func(now *flows.Subscription) *flows.Notice {
+		if now.RemoteID == "" {
+			fromStart(now)
+		}
 		if now.Begun, now.RemoteID = true, mine[0].ID; among(now.DeliveredAs) {
 			now.RemoteID = now.DeliveredAs
 		}
 		return nil
 	})
+}
+
+// fromStart asks a subscription that is new for what was before its making, where that is wished.
+func fromStart(now *flows.Subscription) {
+	if from := now.Plan.StartOffset; from != flows.UnknownOffset && now.Replay == nil {
+		now.Replay = &flows.ReplayAsk{FromOffset: from}
+	}
 }
 
 func (v *visit) remove(ctx context.Context) error {
@@ -179,10 +189,7 @@ func (v *visit) subscribe(ctx context.Context, draft Draft) error {
 			now.RemoteID = id
 		}
 		now.RemoteStatus, now.Applied, now.CheckedAt = flows.RemoteActive, generation, v.Now()
-		// Those before the first that came are asked for, so that none is taken for missing.
-		if from := now.Plan.StartOffset; from != flows.UnknownOffset && now.Replay == nil {
-			now.Replay = &flows.ReplayAsk{FromOffset: from}
-		}
+		fromStart(now)
 		return nil
 	})
 	v.remote = &flows.RemoteSubscription{ID: v.s.RemoteID, Status: flows.RemoteActive, LastSuccess: flows.UnknownOffset}
@@ -216,12 +223,26 @@ func (v *visit) lose(ctx context.Context) error {
 		at := v.Now()
 		gone := fault.New(fault.SubscriptionRemade, "the subscription had been deleted in celonis and is made anew: what happened in between was not delivered").
 			WithHint("read what may be missing by an export of the knowledge model")
-		now.RemoteID, now.RemoteStatus, now.DeliveredAs, now.Applied = "", "", "", 0
-		now.Offsets, now.Repair = flows.NewOffsets(now.Plan.StartOffset), flows.Repair{From: flows.UnknownOffset}
 		now.Remade++
+		forget(now)
 		now.LastError = flows.SubscriptionErrorOf(gone, at)
 		return notice(flows.EventsMissed, at, gone)
 	})
+}
+
+// forget leaves nothing of what was known of the one in Celonis.
+func forget(now *flows.Subscription) {
+	now.RemoteID, now.RemoteStatus, now.DeliveredAs, now.Applied = "", "", "", 0
+	now.Offsets, now.Repair = flows.NewOffsets(now.Plan.StartOffset), flows.Repair{From: flows.UnknownOffset}
+}
+
+// dropRejected deletes what Celonis rejected once the flow is disabled, so that enabling it makes another.
+func (v *visit) dropRejected(ctx context.Context) error {
+	if err := v.calls.Delete(ctx, v.remote.ID); err != nil {
+		return err
+	}
+	v.remote = nil
+	return v.Store.ChangeSubscription(ctx, v.s, func(now *flows.Subscription) *flows.Notice { forget(now); return nil })
 }
 
 func notice(event flows.NotificationEvent, at time.Time, err error) *flows.Notice {
@@ -229,9 +250,18 @@ func notice(event flows.NotificationEvent, at time.Time, err error) *flows.Notic
 	return &flows.Notice{Event: event, At: at, Error: flows.NoticeErrorOf(e.Code, e.Hint)}
 }
 
-// configure gives Celonis a change of the plan.
+// moved reports whether the service has another public address than the one that Celonis delivers to.
+func (v *visit) moved() bool {
+	base, err := flows.Callback(v.PublicURL)
+	if v.s.Wish != flows.WantActive || v.remote.CallbackURI == "" {
+		return false
+	}
+	return err != nil || !strings.HasPrefix(v.remote.CallbackURI, base)
+}
+
+// configure gives Celonis a change of the plan, or of the address to deliver to.
 func (v *visit) configure(ctx context.Context) error {
-	if v.remote == nil || v.s.Applied == v.s.Generation {
+	if v.remote == nil || v.s.Applied == v.s.Generation && !v.moved() {
 		return nil
 	}
 	draft, err := v.draft(ctx)
@@ -252,6 +282,8 @@ func (v *visit) switchState(ctx context.Context) (err error) {
 	}
 	was, status := v.remote.Status, v.remote.Status
 	switch {
+	case status == flows.RemoteRejected && v.s.Wish == flows.WantPaused:
+		return v.dropRejected(ctx)
 	case status == flows.RemoteRejected:
 	case v.s.Wish == flows.WantPaused && status != flows.RemotePaused:
 		err, status = v.calls.Pause(ctx, v.remote.ID), flows.RemotePaused
@@ -305,9 +337,11 @@ func (v *visit) answer(ctx context.Context) error {
 		return err
 	}
 	return v.Store.ChangeSubscription(ctx, v.s, func(now *flows.Subscription) *flows.Notice {
-		if now.Replay != nil && now.Replay.FromOffset == ask.FromOffset && (now.Replay.Again == ask.Again || !now.Replay.Again) {
+		// One that takes events again was turned into one that does not; another such came since.
+		if now.Replay != nil && now.Replay.FromOffset == ask.FromOffset && !now.Replay.Again {
 			now.Replay = nil
 		}
+		v.await(now)
 		return nil
 	})
 }

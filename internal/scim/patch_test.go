@@ -50,6 +50,8 @@ func TestPatchOfUsers(t *testing.T) {
 			`{"id":"u1","userName":"ann@example.com","displayName":"Ann","active":true,"name":{"givenName":"Ann","familyName":"E"},"urn:celonis:params:scim:schemas:extension:2.0:User":{"role":"ANALYST","sendEmailOnInvitation":true},"department":"kept"}`},
 		"value in a list of one": {`{"op":"replace","path":"displayName","value":["Anna"]}`,
 			`{"id":"u1","userName":"ann@example.com","displayName":"Anna","active":true,"name":{"givenName":"Ann","familyName":"E"},` + role + `,"department":"kept"}`},
+		"parts of a name without a path": {`{"op":"replace","value":{"name":{"givenName":"Z"}}}`,
+			`{"id":"u1","userName":"ann@example.com","displayName":"Ann","active":true,"name":{"givenName":"Z","familyName":"E"},` + role + `,"department":"kept"}`},
 		"a sub-attribute goes": {`{"op":"remove","path":"name.givenName"}`,
 			`{"id":"u1","userName":"ann@example.com","displayName":"Ann","active":true,"name":{"familyName":"E"},` + role + `,"department":"kept"}`},
 		"replace with null": {`{"op":"replace","path":"displayName","value":null}`,

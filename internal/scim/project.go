@@ -34,13 +34,6 @@ func ParseProjection(attributes, excluded []string) (Projection, error) {
 	return p, nil
 }
 
-// Leaves reports whether answers come without the attribute.
-func (p Projection) Leaves(name string) bool {
-	names := func(q AttrPath) bool { return strings.EqualFold(q.Name, name) }
-	return slices.ContainsFunc(p.without, func(q AttrPath) bool { return names(q) && q.Sub == "" }) ||
-		(len(p.only) > 0 && !slices.ContainsFunc(p.only, names))
-}
-
 // Of gives the part of a resource that is asked for; id and schemas are always in it.
 func (p Projection) Of(r Resource) Resource {
 	switch {

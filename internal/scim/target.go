@@ -2,7 +2,6 @@ package scim
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/celonis-connector/connector/internal/fault"
 )
@@ -142,7 +141,11 @@ func keysOf(list []any) map[string]bool {
 // elementKey tells elements of a list apart: by their value, else by all that they hold.
 func elementKey(v any) string {
 	if o, ok := v.(map[string]any); ok {
-		if value := Resource(o).Get("value"); value != nil {
+		switch value := Resource(o).Get("value").(type) {
+		case nil:
+		case string:
+			return "text " + value
+		default:
 			return "value " + literal(value)
 		}
 	}
@@ -210,22 +213,4 @@ func (t target) selected(value any) error {
 		t.home.Set(t.key, union(nil, out))
 	}
 	return nil
-}
-
-// ChangesUserName reports whether a patch names the attribute userName with a value other than current.
-func ChangesUserName(p PatchRequest, current string) bool {
-	for _, op := range p.Operations {
-		values := []any{}
-		if strings.EqualFold(op.Path, "userName") || strings.EqualFold(op.Path, URNUser+":userName") {
-			values = append(values, op.Value)
-		} else if object, ok := op.Value.(map[string]any); ok && op.Path == "" {
-			values = append(values, Resource(object).Get("userName"))
-		}
-		for _, v := range values {
-			if text, ok := v.(string); ok && !strings.EqualFold(text, current) {
-				return true
-			}
-		}
-	}
-	return false
 }

@@ -23,6 +23,7 @@ func (s *Service) Create(ctx context.Context, given Write, body scim.Resource) (
 	for _, name := range []string{"id", "meta", "groups"} {
 		normal.Delete(name)
 	}
+	ctx = context.WithoutCancel(ctx)
 	w := write{Write: given, verb: Create, body: normal}
 	name := normal.Text(w.Kind.NameAttribute())
 	defer s.turn(given, "name "+strings.ToLower(name))()
@@ -80,7 +81,7 @@ func taken(k scim.Kind) error {
 }
 
 func (s *Service) createNow(ctx context.Context, w *write, name string) (scim.Resource, error) {
-	if s.namesMissing(w) {
+	if len(s.missingNames(w)) > 0 {
 		return nil, waitsError{}
 	}
 	there, found, err := w.d.Find(ctx, w.Kind, name)

@@ -14,10 +14,14 @@ import (
 const (
 	// firstPause and longestPause bound the growing pauses between attempts, whose means they are.
 	firstPause, longestPause = time.Second, 5 * time.Minute
+	// waitPause is between two looks whether the users of a group are there; one that comes wakes the group at once.
+	waitPause = 30 * time.Second
 	// giveUp is the age at which an operation that Celonis never took fails.
 	giveUp = 7 * 24 * time.Hour
 	// lease is how long an operation stays with a process that does not answer any more; attemptTime bounds an attempt.
 	lease, attemptTime = 3 * time.Minute, 2 * time.Minute
+	// endTime bounds the writing of an attempt's end, also while the process stops.
+	endTime = 5 * time.Second
 	// atOnce is how many operations one process sends at the same time.
 	atOnce = 4
 )
@@ -58,21 +62,25 @@ func (s *Service) Deliver(ctx context.Context) (attempts int, err error) {
 }
 
 // attempt sends one operation and writes how that went. When the process stops
-// meanwhile nothing is written, and the operation is sent again once its lease is over.
+// meanwhile the operation is given back, uncounted; what may have been done is
+// found when it is sent again.
 func (s *Service) attempt(ctx context.Context, o *Operation) {
 	log := s.deps.Log.With("scimOperation", o.ID, "connection", o.ConnectionID, "verb", string(o.Verb), "attempt", o.Attempts)
 	ctx = audit.As(ctx, audit.Actor{ID: o.Actor, RequestID: o.RequestID})
 	within, cancel := context.WithTimeout(ctx, attemptTime)
 	defer cancel()
 	celonisID, fields, err := s.send(within, o)
-	if err != nil && ctx.Err() != nil {
-		return
-	}
 	end, sealErr := s.end(o, celonisID, fields, err)
 	if sealErr != nil {
 		log.ErrorContext(ctx, "what went wrong with a SCIM operation cannot be kept", "error", sealErr)
 	}
-	if err := s.deps.Store.EndSCIM(ctx, o, end); err != nil && ctx.Err() == nil {
+	stopped := err != nil && ctx.Err() != nil
+	if stopped {
+		end = End{Free: true, Next: s.deps.Now(), Code: o.Code, Now: s.deps.Now()}
+	}
+	closing, done := context.WithTimeout(context.WithoutCancel(ctx), endTime)
+	defer done()
+	if err := s.deps.Store.EndSCIM(closing, o, end); err != nil {
 		log.WarnContext(ctx, "the end of a SCIM operation could not be written; it may be sent again", "error", err)
 		return
 	}
@@ -100,8 +108,8 @@ func (s *Service) send(ctx context.Context, o *Operation) (celonisID string, fie
 	}
 	w := write{Write: Write{Place: o.Place, Kind: o.Kind, ID: o.ResourceID}, verb: o.Verb, body: p.Resource, patch: p.Patch, d: d}
 	w.view.ids, w.view.id = t, o.ResourceID
-	if s.namesMissing(&w) {
-		return "", nil, waitsError{}
+	if err := s.membersThere(ctx, &w); err != nil {
+		return "", nil, err
 	}
 	if o.Verb == Create {
 		return s.sendCreate(ctx, &w)
@@ -117,6 +125,25 @@ func (s *Service) send(ctx context.Context, o *Operation) (celonisID string, fie
 	}
 	was, now, err := s.changeNow(ctx, &w)
 	return "", changedNames(was, now), err
+}
+
+// membersThere gives waitsError while users that a group names wait to be
+// created, and fault ScimValue for one that never will be.
+func (s *Service) membersThere(ctx context.Context, w *write) error {
+	missing := s.missingNames(w)
+	for _, id := range missing {
+		list, err := s.deps.Store.SCIMOperations(ctx, OperationQuery{Place: w.Place, ResourceID: id, Limit: 1})
+		if err != nil {
+			return err
+		}
+		if len(list) == 0 {
+			return fault.New(fault.ScimValue, "members: the user %q was never created", id)
+		}
+	}
+	if len(missing) > 0 {
+		return waitsError{}
+	}
+	return nil
 }
 
 // sendCreate makes a resource unless an attempt before has made it: the look
@@ -159,11 +186,11 @@ func (s *Service) end(o *Operation, celonisID string, fields []string, err error
 	if err == nil {
 		return End{Done: true, CelonisID: celonisID, Event: &event, Now: now}, nil
 	}
-	if errors.As(err, &waitsError{}) {
-		return End{Free: true, Next: now.Add(firstPause), Now: now, Envelope: o.Envelope, Code: o.Code}, nil
+	if errors.As(err, &waitsError{}) && now.Sub(o.CreatedAt) < giveUp {
+		return End{Free: true, Next: now.Add(waitPause), Now: now, Code: o.Code}, nil
 	}
 	f := fault.From(refusal(err, o.Kind, o.ResourceID))
-	end := End{Code: string(f.Code), Now: now, Envelope: o.Envelope, Next: now.Add(pauseAfter(o.Attempts, rand.Float64()))}
+	end := End{Code: string(f.Code), Now: now, Away: down(err), Next: now.Add(pauseAfter(o.Attempts, rand.Float64()))}
 	if f.ResumeAt.After(end.Next) {
 		end.Next = f.ResumeAt
 	}

@@ -81,7 +81,7 @@ type Problem struct {
 type payload struct {
 	Resource scim.Resource      `json:"resource,omitempty"`
 	Patch    *scim.PatchRequest `json:"patch,omitempty"`
-	// Keep names the attributes that a replace leaves as they are where the body does not tell of them.
+	// Problem is what the last attempt found; nil while there was none.
 	Problem *Problem `json:"problem,omitempty"`
 }
 

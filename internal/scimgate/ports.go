@@ -104,7 +104,9 @@ type End struct {
 	Next   time.Time
 	// Free counts no attempt: what the operation waits for is another operation.
 	Free bool
-	// Code and Envelope tell what went wrong.
+	// Away: Celonis could not be asked, so the others of the connection need not try before Next either.
+	Away bool
+	// Code and Envelope tell what went wrong; an Envelope of "" leaves what there is.
 	Code     string
 	Envelope string
 	// Event is put on record; nil for an attempt that is repeated.

@@ -69,6 +69,7 @@ func (s *Service) Patch(ctx context.Context, w Write, p scim.PatchRequest) (Answ
 }
 
 func (s *Service) change(ctx context.Context, w write) (Answer, error) {
+	ctx = context.WithoutCancel(ctx) // a caller that hangs up must not leave a write without its event
 	defer s.turn(w.Write, w.ID)()
 	if err := s.begin(ctx, &w); err != nil {
 		return Answer{}, err
@@ -77,7 +78,7 @@ func (s *Service) change(ctx context.Context, w write) (Answer, error) {
 		return Answer{}, fault.New(fault.ScimMutability, "id: the id of a resource cannot be changed")
 	}
 	w.body.Delete("id")
-	if len(w.view.waiting) > 0 || s.namesMissing(&w) {
+	if len(w.view.waiting) > 0 || len(s.missingNames(&w)) > 0 {
 		return s.changeLater(ctx, &w, nil)
 	}
 	was, now, err := s.changeNow(ctx, &w)
@@ -92,17 +93,17 @@ func (s *Service) change(ctx context.Context, w write) (Answer, error) {
 	return answerOf(now), s.done(ctx, &w, changedNames(was, now))
 }
 
-// namesMissing reports whether a write names users that Celonis does not have yet.
-func (s *Service) namesMissing(w *write) bool {
-	if len(w.view.ids.toCelonis) == 0 || w.Kind != scim.KindGroup {
-		return false
+// missingNames lists the users that a write names and Celonis does not have yet.
+func (s *Service) missingNames(w *write) (missing []string) {
+	if w.Kind != scim.KindGroup || w.verb == Delete {
+		return nil
 	}
 	for alias, id := range w.view.ids.toCelonis {
 		if id == "" && w.mentions(alias) {
-			return true
+			missing = append(missing, alias)
 		}
 	}
-	return false
+	return missing
 }
 
 // mentions reports whether an id stands in what is to be written.
@@ -195,6 +196,7 @@ func (s *Service) changeLater(ctx context.Context, w *write, why error) (Answer,
 
 // Delete removes a resource. Faults ScimNotFound, RequestStale, and those of Celonis.
 func (s *Service) Delete(ctx context.Context, given Write) error {
+	ctx = context.WithoutCancel(ctx)
 	w := write{Write: given, verb: Delete}
 	defer s.turn(given, given.ID)()
 	if err := s.begin(ctx, &w); err != nil {

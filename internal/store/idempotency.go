@@ -25,6 +25,8 @@ type IdempotencyKey struct {
 	Now time.Time
 	// Expires is when the key is forgotten.
 	Expires time.Time
+	// Within takes the place of IdempotentFor where it is longer.
+	Within time.Duration
 }
 
 // IdempotentResponse is the answer that a repeated request gets.
@@ -48,7 +50,7 @@ func scanPending(r row) (p pending, err error) {
 // BeginIdempotent takes the key for a request and gives nil, or the answer of
 // the same request when it has one. Fault RequestIdempotencyReuse when the key
 // was used for another route or body, RequestIdempotencyBusy while the first
-// request is unanswered and younger than IdempotentFor.
+// request is unanswered and younger than IdempotentFor, or k.Within.
 func (s *Store) BeginIdempotent(ctx context.Context, k IdempotencyKey) (answer *IdempotentResponse, err error) {
 	defer s.explain(&err, "BeginIdempotent")
 	err = s.inTx(ctx, func(tx *sql.Tx) error {
@@ -88,7 +90,7 @@ func (k IdempotencyKey) meets(was *pending) (*IdempotentResponse, error) {
 		return nil, fault.New(fault.RequestIdempotencyReuse, "the idempotency key %q was used for another request", k.Key)
 	case was.Status != 0:
 		return &was.IdempotentResponse, nil
-	case was.started.Add(IdempotentFor).After(k.Now):
+	case was.started.Add(max(IdempotentFor, k.Within)).After(k.Now):
 		return nil, busy(k)
 	}
 	return nil, nil

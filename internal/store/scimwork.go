@@ -36,9 +36,13 @@ func (s *Store) EndSCIM(ctx context.Context, o *scimgate.Operation, end scimgate
 			return err
 		}
 		if end.Done {
-			if err := doneSCIM(ctx, tx, o, end); err != nil {
-				return err
-			}
+			err = doneSCIM(ctx, tx, o, end)
+		} else if end.Away {
+			_, err = exec(ctx, tx, q(`UPDATE scim_operations SET next_at = $3 WHERE workspace = $1 AND connection_id = $2 AND state = 'pending'
+				AND next_at < $3`, o.Workspace, o.ConnectionID, micros(end.Next)))
+		}
+		if err != nil {
+			return err
 		}
 		if end.Event == nil {
 			return nil
@@ -59,9 +63,13 @@ func endSCIM(o *scimgate.Operation, end scimgate.End) query {
 	if end.Free {
 		attempts--
 	}
-	return q(`UPDATE scim_operations SET state = $5, next_at = $6, leased_until = 0, code = $7, envelope = $8, key_id = $9, updated_at = $10,
-		attempts = $11`+held, o.Workspace, o.ID, o.Attempts, micros(o.LeasedUntil), state, micros(end.Next), end.Code, end.Envelope,
-		keyOf(end.Envelope), micros(end.Now), attempts)
+	const change = "UPDATE scim_operations SET state = $5, next_at = $6, leased_until = 0, code = $7, updated_at = $8, attempts = $9"
+	kept := q(change+held, o.Workspace, o.ID, o.Attempts, micros(o.LeasedUntil), state, micros(end.Next), end.Code, micros(end.Now), attempts)
+	if end.Envelope != "" {
+		kept.text = change + ", envelope = $10, key_id = $11" + held
+		kept.args = append(kept.args, end.Envelope, keyOf(end.Envelope))
+	}
+	return kept
 }
 
 // doneSCIM binds the alias of what was made, and lets the other operations of

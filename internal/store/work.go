@@ -160,7 +160,8 @@ func (s *Store) SettleRun(ctx context.Context, t flows.Token, e flows.Settlement
 // endWithoutPush closes a run that did not succeed. Where nothing of it is
 // visible its posted records wait for another run, and its ledger counts only
 // the records that went to the error store; where the rows are in the table
-// all the same, records and ledger stand as its last checkpoint says.
+// all the same, records and ledger stand as its last checkpoint says. Rows that
+// were delivered one by one are not delivered again; see endConsumed.
 func endWithoutPush(ctx context.Context, tx *sql.Tx, runID string, now time.Time) error {
 	scan := func(r row) (c flows.Checkpoint, err error) { return c, r.Scan(document{&c}) }
 	c, err := one(ctx, tx, scan, q("SELECT checkpoint FROM runs WHERE id = $1", runID), noRun(runID))
@@ -172,6 +173,8 @@ func endWithoutPush(ctx context.Context, tx *sql.Tx, runID string, now time.Time
 			return err
 		}
 		return settleErrors(ctx, tx, runID, true, now)
+	case c.Consumed > 0:
+		return endConsumed(ctx, tx, runID, *c, now)
 	case !c.Visible:
 		if _, err = exec(ctx, tx, q(countErrorsAlone, runID)); err != nil {
 			return err

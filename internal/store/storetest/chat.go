@@ -11,6 +11,7 @@ import (
 	"github.com/celonis-connector/connector/flows"
 	"github.com/celonis-connector/connector/internal/audit"
 	"github.com/celonis-connector/connector/internal/fault"
+	"github.com/celonis-connector/connector/internal/store"
 )
 
 // thread is one that is asked in for the first time.
@@ -101,6 +102,24 @@ var chatTests = map[string]func(*bundle){
 		list, err := b.s.ChatThreads(b.ctx, b.workspace, c.ID, connections.Page{Limit: 10})
 		require.NoError(b, err)
 		require.Empty(b, list)
+	},
+}
+
+var longRequestTests = map[string]func(*bundle){
+	"AKeyStaysTakenForAsLongAsItsRequestMayTake": func(b *bundle) {
+		k := store.IdempotencyKey{Workspace: b.workspace, Client: "c", Key: "k", Route: "POST /chat", BodyHash: "h", Now: b.now, Expires: b.now.Add(time.Hour), Within: 5 * time.Minute}
+		_, err := b.s.BeginIdempotent(b.ctx, k)
+		require.NoError(b, err)
+		repeat := k
+		repeat.Now = b.now.Add(5*time.Minute - time.Microsecond)
+		_, err = b.s.BeginIdempotent(b.ctx, repeat)
+		b.fault(fault.RequestIdempotencyBusy, err)
+		lost := store.IdempotentResponse{Status: 502, Header: map[string]string{"fault": "chat.answer_lost"}}
+		require.NoError(b, b.s.FinishIdempotent(b.ctx, k, lost))
+		answer, err := b.s.BeginIdempotent(b.ctx, repeat)
+		require.NoError(b, err)
+		require.Equal(b, 502, answer.Status)
+		require.Equal(b, lost.Header, answer.Header)
 	},
 }
 

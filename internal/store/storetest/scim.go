@@ -182,11 +182,12 @@ var scimWorkTests = map[string]func(*bundle){
 		c := b.connection(b.workspace, "c")
 		b.queueSCIM(b.operation(c, "one", scimgate.Patch), nil)
 		o := b.takeSCIM(b.now)["one"]
-		require.NoError(b, b.s.EndSCIM(b.ctx, o, scimgate.End{Next: b.now.Add(time.Minute), Code: "celonis.server_error", Envelope: o.Envelope, Now: b.now}))
+		b.queueSCIM(b.operation(c, "two", scimgate.Patch), nil) // waits with it
+		require.NoError(b, b.s.EndSCIM(b.ctx, o, scimgate.End{Next: b.now.Add(time.Minute), Away: true, Code: "celonis.server_error", Envelope: "v1.k2.a.b", Now: b.now}))
 		require.Empty(b, b.takeSCIM(b.now.Add(time.Second)))
 		o = b.takeSCIM(b.now.Add(time.Minute))["one"]
-		require.Equal(b, []any{2, "celonis.server_error"}, []any{o.Attempts, o.Code})
-		require.NoError(b, b.s.EndSCIM(b.ctx, o, scimgate.End{Free: true, Next: b.now, Envelope: o.Envelope, Now: b.now}))
+		require.Equal(b, []any{2, "celonis.server_error", "v1.k2.a.b"}, []any{o.Attempts, o.Code, o.Envelope})
+		require.NoError(b, b.s.EndSCIM(b.ctx, o, scimgate.End{Free: true, Next: b.now, Now: b.now}))
 		require.Equal(b, 2, b.takeSCIM(b.now.Add(time.Hour))["one"].Attempts, "waiting for others is no attempt")
 	},
 	"TwoAtOnceTakeDifferentOnes": func(b *bundle) {

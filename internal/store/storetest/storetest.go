@@ -63,10 +63,12 @@ func Exercise(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"Notifications", true, notificationTests},
 		{"Subscriptions", true, subscriptionTests},
 		{"History", false, historyTests},
+		{"Deliveries", true, deliveryTests},
 		{"Chat", false, chatTests},
 		{"SCIM", false, scimTests},
 		{"SCIMWork", true, scimWorkTests},
 		{"Answers", false, answerTests},
+		{"LongRequests", false, longRequestTests},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			t.Parallel()
