@@ -2,15 +2,19 @@ package flows_test
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/stretchr/testify/require"
 
+	"github.com/celonis-connector/connector/connections"
 	"github.com/celonis-connector/connector/crypto"
 	"github.com/celonis-connector/connector/flows"
+	"github.com/celonis-connector/connector/flows/mapping"
 	"github.com/celonis-connector/connector/internal/fault"
 )
 
@@ -175,4 +179,57 @@ func TestEventsAreTakenOnce(t *testing.T) {
 	require.Equal(t, []int64{9, 20}, take("r", 9, 20))
 	s.Expect(*s.Replay)
 	require.Empty(t, take("r", 9, 20), "as new once")
+}
+
+// eventStore is formStore with a connection to the Intelligence API.
+type eventStore struct{ formStore }
+
+func (s eventStore) Connection(ctx context.Context, workspace, id string) (*connections.Connection, error) {
+	if id == "insight" {
+		return &connections.Connection{APIType: connections.Intelligence}, nil
+	}
+	return s.formStore.Connection(ctx, workspace, id)
+}
+
+// TestFormOfEvents: the form says of an export of events what the API says.
+func TestFormOfEvents(t *testing.T) {
+	t.Parallel()
+	schema := compiled(t, flows.Form())
+	service := flows.NewService(flows.Deps{Flows: formStore{}, Files: formStore{}, Connections: eventStore{}, CheckMapping: mapping.Check, Now: time.Now})
+	base := object{"name": "N", "import": object{"type": "dataPush", "connectionId": "c", "table": "T"}}
+	events := object{"type": "eventSubscription", "connectionId": "insight", "knowledgeModelId": "p.km", "triggerId": "t"}
+	for _, c := range []struct {
+		name   string
+		export object
+		good   bool
+	}{
+		{"events", events, true},
+		{"events with everything", with(events, object{"name": "n", "skipErrors": true, "startFrom": "12", "gather": object{"seconds": 60}}), true},
+		{"events from now on", with(events, object{"startFrom": "latest"}), true},
+		{"events from nowhere", with(events, object{"startFrom": "x"}), false},
+		{"events from below", with(events, object{"startFrom": "-1"}), false},
+		{"events without a connection", with(events, object{"connectionId": nil}), false},
+		{"events without a model", with(events, object{"knowledgeModelId": nil}), false},
+		{"events without a trigger", with(events, object{"triggerId": nil}), false},
+		{"events of a record", with(events, object{"record": "R"}), false},
+		{"events since", with(events, object{"delta": object{"mode": "delta", "field": "offset"}}), false},
+		{"records of a trigger", object{"type": "records", "triggerId": "t"}, false},
+		{"records with a name", object{"type": "records", "name": "n"}, false},
+		{"a model's trigger", object{"type": "knowledgeModel", "connectionId": "insight", "knowledgeModelId": "p.km", "record": "R", "triggerId": "t"}, false},
+	} {
+		text, err := json.Marshal(with(base, object{"export": c.export}))
+		require.NoError(t, err)
+		var spec flows.Spec
+		require.NoError(t, json.Unmarshal(text, &spec))
+		checked, err := service.Check(t.Context(), "ws", spec)
+		require.Equal(t, c.good, err == nil, "the API on %s: %v", c.name, err)
+		if c.good {
+			require.NotEmpty(t, checked.Export.StartFrom, c.name)
+			require.NotNil(t, checked.Export.Gather, c.name)
+		}
+		instance, err := jsonschema.UnmarshalJSON(strings.NewReader(string(text)))
+		require.NoError(t, err)
+		err = schema.Validate(instance)
+		require.Equal(t, c.good, err == nil, "the form on %s: %v", c.name, err)
+	}
 }

@@ -201,7 +201,11 @@ func auditClients(a *auditor) {
 // auditConversations asks an agent, once on its own and once in a thread, and drops the thread.
 func auditConversations(a *auditor) {
 	a.sim.AddAgent(celonissim.Agent{ID: copilot})
-	insight := a.insight(a.sim)
+	var made apptest.Connection
+	a.Call(http.StatusCreated, "POST", "/v1/connections", map[string]any{
+		"name": "for talks", "apiType": "intelligence", "domain": a.sim.Host, "authType": "custom", "appKey": a.sim.AppKey,
+	}, &made)
+	insight := made.ID
 	a.call("POST /v1/connections/{id}/chat", "asked conversation", map[string]any{"agent": copilot, "message": "which are late?"}, insight)
 	a.call("POST /v1/connections/{id}/chat", "asked conversation", map[string]any{"agent": copilot, "message": "one", "thread": "daily"}, insight)
 	var threads struct{ Items []struct{ ID string } }

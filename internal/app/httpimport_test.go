@@ -340,3 +340,44 @@ func TestAKnowledgeModelGoesToAnAPI(t *testing.T) {
 	}
 	require.Len(t, seen, n)
 }
+
+// A run that fails half-way leaves to the next one what it has not delivered, and nothing else.
+func TestPostedRecordsAreDeliveredOnce(t *testing.T) {
+	t.Parallel()
+	sim, api := apptest.NewSim(t), newTaker()
+	s, url := outsideService(t, sim, api)
+	closed := true
+	api.before = func(call int, w http.ResponseWriter, _ *http.Request, _ []byte) bool {
+		if closed && call >= 3 {
+			w.WriteHeader(http.StatusForbidden)
+			return true
+		}
+		return false
+	}
+	flow := s.toAPI(s.takerConnection(url), "ID\n1\n", nil, func(f map[string]any) {
+		f["export"] = map[string]any{"type": "records", "gather": map[string]any{"seconds": 0}}
+		f["mapping"] = []any{rule("ID", "integer")}
+	})
+	post := func(ids ...int) (runID string) {
+		records := []map[string]any{}
+		for _, id := range ids {
+			records = append(records, map[string]any{"ID": id})
+		}
+		var receipt struct{ RunID string }
+		s.Call(http.StatusAccepted, "POST", "/v1/flows/"+flow+"/records", records, &receipt)
+		return receipt.RunID
+	}
+	r := s.AwaitEnd(post(1, 2, 3, 4, 5, 6))
+	require.Equal(t, "failed", r.State)
+	require.Equal(t, "destination.forbidden", r.ErrorCode())
+	require.EqualValues(t, 2, r.Ledger.Pushed)
+	api.mu.Lock()
+	closed = false
+	api.mu.Unlock()
+	apptest.RequireWhole(t, s.AwaitEnd(post(7)), 5)
+	var ids []float64
+	for _, record := range api.records(t) {
+		ids = append(ids, record["ID"].(float64))
+	}
+	require.Equal(t, []float64{1, 2, 3, 4, 5, 6, 7}, ids)
+}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/celonis-connector/connector/internal/apptest"
 	"github.com/celonis-connector/connector/internal/celonissim"
@@ -410,7 +411,9 @@ func TestTenThousandUsersTwice(t *testing.T) {
 	t.Parallel()
 	const n = 10_000
 	sim := apptest.NewSim(t)
-	s := begin(t, sim)
+	cfg := settings(t, sim.URL)
+	cfg.LogLevel, cfg.SweepInterval = "error", time.Second
+	s := start(t, cfg)
 	flow := s.provisioning("many", "scimUsers", s.Connect("team", sim), numbered(0, n), map[string]any{"onMissing": "deactivate"})
 	r := s.provision(flow)
 	apptest.RequireWhole(t, r.Run, n)

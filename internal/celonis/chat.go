@@ -103,6 +103,10 @@ func (c *Client) chatFault(q Question, err error, far *progress) error {
 	return err
 }
 
+// OwnError reports whether Celonis answered a request with an error of its own
+// (status 500), which may lie in the request; one that is not available is none.
+func OwnError(err error) bool { return statusOf(err) == http.StatusInternalServerError }
+
 // mayHaveLeft reports whether a question without an answer may have reached the agent.
 func mayHaveLeft(err error, far *progress) bool {
 	return !isNotSent(err) && (far.connected.Load() || fault.Has(err, fault.CelonisDisconnected) || fault.Has(err, fault.CelonisAnswer))

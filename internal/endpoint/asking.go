@@ -233,7 +233,7 @@ func (a *asker) answer(x *asked, row flows.Question) (mapping.Answer, error) {
 			return a.end(row, a.taken(reply))
 		case fault.Has(err, fault.ChatAnswerLost):
 			// The next turn says what becomes of it.
-		case isRefusal(err) || fault.Has(err, fault.CelonisServer) && row.Tries >= flows.MaxQuestionTries:
+		case isRefusal(err) || celonis.OwnError(err) && row.Tries >= flows.MaxQuestionTries:
 			return a.end(row, mapping.Answer{Code: fault.LookupRefused, Message: fmt.Sprintf("the agent %q gave no answer: %s", a.lookup.Agent.Agent, fault.From(err).Message)})
 		default:
 			return mapping.Answer{}, a.unasked(row, err)
@@ -244,7 +244,7 @@ func (a *asker) answer(x *asked, row flows.Question) (mapping.Answer, error) {
 // unasked puts on record that a question was not asked, or in vain, and gives why.
 func (a *asker) unasked(row flows.Question, err error) error {
 	row.State = flows.QuestionNew
-	if !fault.Has(err, fault.CelonisServer) {
+	if !celonis.OwnError(err) {
 		row.Tries--
 	}
 	if saveErr := a.save(row); saveErr != nil {

@@ -205,6 +205,18 @@ func TestAnAgentWithErrorsOfItsOwnIsGivenUpAtLast(t *testing.T) {
 	require.NoError(t, a.Close())
 }
 
+func TestACelonisThatIsNotAvailableIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	p := newParlor(t)
+	p.AddFault(celonissim.Fault{Route: "intelligence.ask", Status: http.StatusServiceUnavailable})
+	for fence := range int64(2 * flows.MaxQuestionTries) {
+		a := p.attempt(t, fence)
+		_, err := a.Ask(t.Context(), []string{"q"})
+		require.Equal(t, fault.Later, fault.RetryOf(err), "%v", err)
+		require.NoError(t, a.Close())
+	}
+}
+
 func TestAnAttemptThatEndsWaitsForItsAnswers(t *testing.T) {
 	t.Parallel()
 	p := newParlor(t)

@@ -71,7 +71,7 @@ type Part struct {
 	out     *bufio.Writer
 	size    int64
 	compact bytes.Buffer
-	// sum is over all that was written.
+	// sum is over all that was flushed.
 	sum hash.Hash
 }
 
@@ -90,7 +90,8 @@ func (c *Capture) Part() (*Part, error) {
 	}
 	// The name goes at once where the system allows it, so that nothing stays behind a killed process.
 	_ = os.Remove(f.Name())
-	p := &Part{capture: c, file: f, out: bufio.NewWriterSize(f, partBuffer), sum: sha256.New()}
+	sum := sha256.New()
+	p := &Part{capture: c, file: f, out: bufio.NewWriterSize(io.MultiWriter(f, sum), partBuffer), sum: sum}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.parts = append(c.parts, p)
@@ -122,9 +123,6 @@ func (p *Part) Append(record []byte) error {
 	if err := p.out.WriteByte('\n'); err != nil {
 		return spoolFault(err)
 	}
-	// A hash takes everything and gives no error.
-	_, _ = p.sum.Write(record)
-	_, _ = p.sum.Write([]byte{'\n'})
 	p.size += int64(len(record)) + 1
 	p.capture.bytes.Add(int64(len(record)) + 1)
 	if n == p.capture.limit {
@@ -180,14 +178,17 @@ func (c *Capture) NDJSON() (io.Reader, error) {
 }
 
 // digest is the same for captures of the same records in the same order and parts.
-func (c *Capture) digest() string {
+func (c *Capture) digest() (string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	whole := sha256.New()
 	for _, p := range c.parts {
-		_, _ = whole.Write(p.sum.Sum(nil))
+		if err := p.out.Flush(); err != nil {
+			return "", spoolFault(err)
+		}
+		_, _ = whole.Write(p.sum.Sum(nil)) // a hash takes everything and gives no error
 	}
-	return hex.EncodeToString(whole.Sum(nil)[:16])
+	return hex.EncodeToString(whole.Sum(nil)[:16]), nil
 }
 
 func spoolFault(err error) error {
@@ -247,7 +248,11 @@ func (s *captured) fetch(ctx context.Context) error {
 		return errors.Join(err, c.Close())
 	}
 	// The same records again are the same source: a run goes on where its last attempt was.
-	s.capture, s.identity = c, c.digest()
+	digest, err := c.digest()
+	if err != nil {
+		return errors.Join(err, c.Close())
+	}
+	s.capture, s.identity = c, digest
 	return nil
 }
 

@@ -13,64 +13,9 @@ import (
 	"github.com/celonis-connector/connector/internal/fault"
 )
 
-// Restarter is a Deliverer that knows whether a push of which rows were
-// delivered may be begun anew, under another id. One that is no Restarter may
-// where it is Repeatable.
-type Restarter interface{ Restarts() bool }
-
-// Unsent is why a Deliverer stopped before anything of the rows that are left
-// was sent: nobody needs to doubt them, although the attempt is being ended.
-type Unsent struct{ Err error }
-
-// Error gives the reason's.
-func (u Unsent) Error() string { return u.Err.Error() }
-
-// Unwrap gives the reason.
-func (u Unsent) Unwrap() error { return u.Err }
-
 // afterDelivery bounds the time in which the outcomes of rows are kept that
 // were delivered while the attempt was being ended.
 const afterDelivery = 10 * time.Second
-
-// delivererOf gives the sink as one that takes rows; dry says that nothing is sent.
-func delivererOf(s Sink) (d Deliverer, dry bool) {
-	if inner, ok := s.(drySink); ok {
-		s, dry = inner.Sink, true
-	}
-	d, _ = s.(Deliverer)
-	return d, dry
-}
-
-// surveys reports whether the sink must know every row before the first is delivered.
-func surveys(s Sink) bool {
-	d, _ := delivererOf(s)
-	surveyor, ok := d.(Surveyor)
-	return ok && surveyor.Surveys()
-}
-
-// isImmediate reports whether what the sink accepts is there at once.
-func isImmediate(s Sink) bool {
-	if d, dry := delivererOf(s); d != nil {
-		return !dry
-	}
-	_, ok := s.(Immediate)
-	return ok
-}
-
-// mayRestart reports whether a push with such a checkpoint may be begun anew.
-func mayRestart(s Sink, c flows.Checkpoint) bool {
-	d, dry := delivererOf(s)
-	if d == nil || dry {
-		return true
-	}
-	if at, err := decodeCursor(c); err == nil && at.Delivered == 0 && at.Sent == 0 {
-		return true
-	}
-	if r, ok := d.(Restarter); ok {
-		return r.Restarts()
-	}
-	return d.Repeatable()
-}
 
 // delivery is the way of one attempt's rows to a Deliverer, in the order of the
 // source:
@@ -478,74 +423,4 @@ func (p *pipeline) finishDelivery(ctx context.Context) error {
 			WithHint("look at the flow's errors; nothing was sent")
 	}
 	return nil
-}
-
-// surveyRows shows every row to a sink that must know them before the first is
-// delivered. The source is read once more for it.
-func (e *Engine) surveyRows(ctx context.Context, p *pipeline) error {
-	sink, dry := delivererOf(p.job.Sink)
-	s, ok := sink.(Surveyor)
-	if !ok || !s.Surveys() {
-		return nil
-	}
-	stream, err := openStream(ctx, p.job, p.want, bearsMore(p.job, p.want))
-	if err != nil {
-		return err
-	}
-	defer stream.Close()
-	looked := &pipeline{opt: p.opt, job: p.job, journal: p.journal, stream: stream, plan: p.plan, rules: p.rules, want: p.want, losers: p.losers}
-	looked.begin()
-	d := &delivery{pipeline: looked, sink: sink, dry: dry, mapper: newMapper(stream, p.plan).within(ctx)}
-	d.tail.ledger = flows.Ledger{}
-	for {
-		b, err := stream.Next(ctx)
-		if cause := context.Cause(ctx); cause != nil {
-			return cause
-		}
-		if errors.Is(err, io.EOF) {
-			return s.Surveyed(ctx)
-		}
-		if err != nil {
-			return err
-		}
-		if err := d.show(ctx, s, b); err != nil {
-			return err
-		}
-		stream.Release(b)
-	}
-}
-
-// show gives a block's rows to a survey.
-func (d *delivery) show(ctx context.Context, s Surveyor, b columns.Block) error {
-	if err := d.mapBlock(ctx, b); err != nil {
-		return err
-	}
-	t, m := &d.tail, d.block.mapped
-	t.ledger.Read += m.seen
-	t.ledger.Errored += int64(len(m.errors))
-	t.after.Blocks, t.after.Offset = m.next.Blocks, m.next.Offset
-	if err := regret(ctx, s, m.errors); err != nil {
-		return err
-	}
-	if m.batch.Rows > 0 {
-		if err := s.Survey(ctx, m.batch); err != nil {
-			return err
-		}
-	}
-	d.batches.Put(m.batch)
-	return nil
-}
-
-// act adds what the destination did beside what the rows asked for.
-func act(ctx context.Context, job *Job, j *journal) error {
-	d, _ := delivererOf(job.Sink)
-	a, ok := d.(Actor)
-	if !ok {
-		return nil
-	}
-	done := a.Acted()
-	if len(done) == 0 {
-		return nil
-	}
-	return j.change(ctx, nil, func(c *flows.Checkpoint) { c.Count(done) })
 }

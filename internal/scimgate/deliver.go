@@ -74,8 +74,7 @@ func (s *Service) attempt(ctx context.Context, o *Operation) {
 	if sealErr != nil {
 		log.ErrorContext(ctx, "what went wrong with a SCIM operation cannot be kept", "error", sealErr)
 	}
-	stopped := err != nil && ctx.Err() != nil
-	if stopped {
+	if err != nil && ctx.Err() != nil {
 		end = End{Free: true, Next: s.deps.Now(), Code: o.Code, Now: s.deps.Now()}
 	}
 	closing, done := context.WithTimeout(context.WithoutCancel(ctx), endTime)

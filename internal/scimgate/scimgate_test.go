@@ -144,6 +144,34 @@ func TestAMemberThatNeverCameIsRefused(t *testing.T) {
 	require.Contains(t, problem.Message, "never created")
 }
 
+// What was stored by any version must be read by every later one.
+func TestStoredOperationsAreReadForGood(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	id := b.create(scim.KindUser, `{"userName":"ann@example.com","displayName":"Ann"}`)
+	for i, o := range []scimgate.Operation{
+		{Verb: scimgate.Patch, ResourceID: id, Envelope: `{"patch":{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"replace","path":"active","value":false}]},"problem":{"code":"celonis.server_error","message":"m","hint":"h"}}`},
+		{Verb: scimgate.Replace, ResourceID: id, Envelope: `{"resource":{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"ann@example.com","displayName":"Anna"}}`},
+		{Verb: scimgate.Create, ResourceID: "theirs", Envelope: `{"resource":{"id":"theirs","userName":"bob@example.com","meta":{"created":"2026-03-01T08:00:00Z"}}}`},
+		{Verb: scimgate.Delete, ResourceID: "theirs", Envelope: `{}`},
+	} {
+		o.ID, o.Place, o.Kind, o.State = fmt.Sprint("stored-", i), b.write(scim.KindUser, "").Place, scim.KindUser, scimgate.Pending
+		b.store.list = append(b.store.list, o)
+	}
+	b.store.aliases = append(b.store.aliases, scimgate.Alias{ID: "theirs", Kind: scim.KindUser})
+	problem, err := b.Detail(&b.store.list[0])
+	require.NoError(t, err)
+	require.Equal(t, &scimgate.Problem{Code: fault.CelonisServer, Message: "m", Hint: "h"}, problem)
+	for range 3 {
+		b.deliver()
+	}
+	require.Empty(t, b.states())
+	require.Equal(t, 2, b.team.creates)
+	require.Len(t, b.team.byID, 1)
+	ann := b.team.byID["User"+id]
+	require.Equal(t, []any{"Anna", false}, []any{ann.Get("displayName"), ann.Get("active")})
+}
+
 // An attempt that is cut off by the process's end is given back.
 func TestStoppingIsNotFailing(t *testing.T) {
 	t.Parallel()
