@@ -154,7 +154,7 @@ func (d *dataPush) fileName(seq int64) string {
 
 const (
 	// pollFirst and pollMax bound the growing pause between two looks at a job.
-	pollFirst, pollMax = 10 * time.Millisecond, 5 * time.Second
+	pollFirst, pollMax = 5 * time.Millisecond, 5 * time.Second
 	// lookAgain is how long a run waits without a worker for a job that takes long.
 	lookAgain = 15 * time.Second
 )
