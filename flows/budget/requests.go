@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/celonis-connector/connector/internal/fault"
+	"github.com/celonis-connector/connector/internal/pace"
 )
 
 const (
@@ -150,14 +151,7 @@ func (t *Ticket) Take(ctx context.Context) error {
 	if wait <= 0 {
 		return nil
 	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	return pace.Rest(ctx, wait)
 }
 
 func (t *Ticket) slot(ctx context.Context) (time.Time, error) {

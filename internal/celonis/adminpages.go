@@ -14,6 +14,7 @@ import (
 
 	"github.com/celonis-connector/connector/connections"
 	"github.com/celonis-connector/connector/internal/fault"
+	"github.com/celonis-connector/connector/internal/pace"
 )
 
 // APIVersion is the generation of a Celonis API.
@@ -222,7 +223,7 @@ func (c *Client) patiently(ctx context.Context, k call) (r *reply, err error) {
 		if wait > longestAdminWait {
 			return nil, err
 		}
-		if err := sleep(ctx, wait); err != nil {
+		if err := pace.Rest(ctx, wait); err != nil {
 			return nil, err
 		}
 	}
@@ -236,18 +237,6 @@ func (c *Client) scoped(err error, op connections.Operation) error {
 	}
 	return fault.From(err).WithHint("a token needs scope and permission: add the scope %s to the connection and, %s > Define scopes; and %s",
 		strings.Join(connections.ScopesFor(op), " or "), clientPlace, permissionPlace("the OAuth client", areaAdmin))
-}
-
-// sleep waits for d, or until ctx ends.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }
 
 // readEither reads the list of the newer generation where the team has it and nothing else is wanted.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/celonis-connector/connector/internal/fault"
+	"github.com/celonis-connector/connector/internal/pace"
 )
 
 const (
@@ -40,7 +41,7 @@ func (c *Client) stream(ctx context.Context, k call, most int64, read func(io.Re
 		if !again {
 			return err
 		}
-		if err := sleep(ctx, wait); err != nil {
+		if err := pace.Rest(ctx, wait); err != nil {
 			return err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/celonis-connector/connector/internal/fault"
+	"github.com/celonis-connector/connector/internal/pace"
 	"github.com/celonis-connector/connector/internal/scim"
 )
 
@@ -181,7 +182,7 @@ func (s *SCIM) answer(ctx context.Context, k call) (*reply, error) {
 		if wait > s.c.retry.MaxWait {
 			return nil, err
 		}
-		if err := sleep(ctx, wait); err != nil {
+		if err := pace.Rest(ctx, wait); err != nil {
 			return nil, err
 		}
 	}

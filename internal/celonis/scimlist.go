@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/celonis-connector/connector/internal/fault"
+	"github.com/celonis-connector/connector/internal/pace"
 	"github.com/celonis-connector/connector/internal/scim"
 )
 
@@ -195,7 +196,7 @@ func (l *scimReading[T]) page(ctx context.Context, q scim.SearchRequest) (SCIMPa
 		if wait > longestAdminWait {
 			return p, err
 		}
-		if err := sleep(ctx, wait); err != nil {
+		if err := pace.Rest(ctx, wait); err != nil {
 			return p, err
 		}
 	}

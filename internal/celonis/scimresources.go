@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/celonis-connector/connector/internal/fault"
+	"github.com/celonis-connector/connector/internal/pace"
 	"github.com/celonis-connector/connector/internal/scim"
 )
 
@@ -111,7 +112,7 @@ func (r *SCIMResources[T]) Create(ctx context.Context, one T) (T, error) {
 		case try >= r.s.c.retry.Tries:
 			return none, err
 		}
-		if err := sleep(ctx, r.s.c.retry.Base<<try); err != nil {
+		if err := pace.Rest(ctx, r.s.c.retry.Base<<try); err != nil {
 			return none, err
 		}
 	}
@@ -145,7 +146,7 @@ func (r *SCIMResources[T]) created(ctx context.Context, k call, reply *reply, id
 		if try >= r.s.c.retry.Tries {
 			return made, err
 		}
-		if err := sleep(ctx, r.s.c.retry.Base<<try); err != nil {
+		if err := pace.Rest(ctx, r.s.c.retry.Base<<try); err != nil {
 			return made, err
 		}
 	}
@@ -184,7 +185,7 @@ func (r *SCIMResources[T]) Delete(ctx context.Context, id string) error {
 		case err == nil || !maybeDone(err) || try >= r.s.c.retry.Tries:
 			return err
 		}
-		if err := sleep(ctx, r.s.c.retry.Base<<try); err != nil {
+		if err := pace.Rest(ctx, r.s.c.retry.Base<<try); err != nil {
 			return err
 		}
 	}

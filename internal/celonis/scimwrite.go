@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/celonis-connector/connector/internal/fault"
+	"github.com/celonis-connector/connector/internal/pace"
 	"github.com/celonis-connector/connector/internal/scim"
 )
 
@@ -92,7 +93,7 @@ func (r *SCIMResources[T]) overwrite(ctx context.Context, o overwriting[T]) (T, 
 		case !maybeDone(err) || try >= r.s.c.retry.Tries:
 			return none, err
 		}
-		if err := sleep(ctx, r.s.pauseAfter(try)); err != nil {
+		if err := pace.Rest(ctx, r.s.pauseAfter(try)); err != nil {
 			return none, err
 		}
 		if o.version == "" {

@@ -70,7 +70,7 @@ type Config struct {
 	ProbeLongest  time.Duration `env:"CONNECTOR_PROBE_LONGEST" envDefault:"1h" desc:"longest pause between two tests of an offline connection"`
 	StopTimeout   time.Duration `env:"CONNECTOR_STOP_TIMEOUT" envDefault:"20s" desc:"time that a graceful stop may take"`
 
-	MaxUpload  int64 `env:"CONNECTOR_MAX_UPLOAD_BYTES" envDefault:"10737418240" desc:"largest file that POST /v1/files takes, in bytes"`
+	MaxUpload  int64 `env:"CONNECTOR_MAX_UPLOAD_BYTES" envDefault:"10737418240" desc:"largest file that POST /v1/files takes and that a run makes, in bytes"`
 	ChunkBytes int   `env:"CONNECTOR_CHUNK_BYTES" envDefault:"16777216" desc:"size of a chunk's values in memory before encoding, in bytes"`
 	Uploads    int   `env:"CONNECTOR_UPLOADS" envDefault:"4" desc:"chunks of one run under way to Celonis at once"`
 

@@ -10,6 +10,7 @@ import (
 	"github.com/celonis-connector/connector/flows/budget"
 	"github.com/celonis-connector/connector/internal/celonis"
 	"github.com/celonis-connector/connector/internal/fault"
+	"github.com/celonis-connector/connector/internal/pace"
 )
 
 // Governor keeps the teams' push submissions within their limits; *budget.Governor is one.
@@ -50,7 +51,7 @@ func (d *dataPush) submit(ctx context.Context, jobID string) (celonis.Job, error
 		return celonis.Job{}, err
 	}
 	if wait := at.Sub(d.now()); wait > 0 {
-		if err := sleep(ctx, wait); err != nil {
+		if err := pace.Rest(ctx, wait); err != nil {
 			return celonis.Job{}, err
 		}
 	}

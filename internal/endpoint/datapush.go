@@ -14,6 +14,7 @@ import (
 	"github.com/celonis-connector/connector/internal/columns"
 	"github.com/celonis-connector/connector/internal/engine"
 	"github.com/celonis-connector/connector/internal/fault"
+	"github.com/celonis-connector/connector/internal/pace"
 )
 
 // dataPush pushes chunks into a table of a data pool.
@@ -199,7 +200,7 @@ func (d *dataPush) Commit(ctx context.Context, jobID string) error {
 		if d.now().After(end) {
 			return d.stillBusy(job)
 		}
-		if err := sleep(ctx, pause); err != nil {
+		if err := pace.Rest(ctx, pause); err != nil {
 			return err
 		}
 		if job, err = d.push.Job(ctx, jobID); err != nil {

@@ -299,10 +299,13 @@ func TestAFileOnAFullDisk(t *testing.T) {
 	require.Equal(t, fault.Later, fault.RetryOf(err))
 	push := m.j.checkpoint().PushJobID
 	require.NotEmpty(t, push)
+	began := m.j.checkpoint().Chunks > 0
 	full.room(1000)
 	_, err = m.attempt()
 	require.NoError(t, err)
-	require.Equal(t, push, m.j.checkpoint().PushJobID)
+	if began { // pieces are put side by side: the first may be the one without room
+		require.Equal(t, push, m.j.checkpoint().PushJobID)
+	}
 	_, text := m.whole()
 	require.Equal(t, ndjsonOf(rows), text)
 }

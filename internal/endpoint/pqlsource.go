@@ -14,6 +14,7 @@ import (
 	"github.com/celonis-connector/connector/internal/columns"
 	"github.com/celonis-connector/connector/internal/engine"
 	"github.com/celonis-connector/connector/internal/fault"
+	"github.com/celonis-connector/connector/internal/pace"
 	"github.com/google/uuid"
 )
 
@@ -142,7 +143,7 @@ func (s *pqlSource) await(ctx context.Context, client *celonis.Client, e celonis
 		default:
 			s.Log.WarnContext(ctx, "a PQL export is in a state that is not known and is waited for", "state", string(e.State))
 		}
-		if err := sleep(ctx, wait); err != nil {
+		if err := pace.Rest(ctx, wait); err != nil {
 			return e, err
 		}
 		var err error
@@ -187,7 +188,7 @@ func (s *pqlSource) fetchChunk(ctx context.Context, client *celonis.Client, e ce
 		if fault.RetryOf(err) != fault.Later || try >= pqlFetches || ctx.Err() != nil {
 			return n, err
 		}
-		if err := sleep(ctx, pqlFirstPoll<<try); err != nil {
+		if err := pace.Rest(ctx, pqlFirstPoll<<try); err != nil {
 			return n, err
 		}
 	}

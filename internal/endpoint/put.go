@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/celonis-connector/connector/internal/fault"
+	"github.com/celonis-connector/connector/internal/pace"
 )
 
 const (
@@ -38,7 +39,7 @@ func (s sender) send(ctx context.Context, size int64, upload func() error) error
 		if !again || try == putTries || ctx.Err() != nil {
 			return err
 		}
-		if err := sleep(ctx, wait); err != nil {
+		if err := pace.Rest(ctx, wait); err != nil {
 			return err
 		}
 		pause *= 2
@@ -58,16 +59,4 @@ func (s sender) again(err *fault.Error, pause time.Duration) (wait time.Duration
 		return jittered, true
 	}
 	return 0, false
-}
-
-// sleep waits for d, or until ctx ends and gives its cause.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

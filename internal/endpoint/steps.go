@@ -9,6 +9,7 @@ import (
 	"github.com/celonis-connector/connector/flows"
 	"github.com/celonis-connector/connector/internal/celonis"
 	"github.com/celonis-connector/connector/internal/fault"
+	"github.com/celonis-connector/connector/internal/pace"
 )
 
 // steps does what an import asks for once its rows are in the table: it starts
@@ -180,7 +181,7 @@ func (f *following) await(ctx context.Context) (*flows.Warning, error) {
 			}
 			return nil, fault.New(fault.CelonisStepBusy, "the rows are in the table; %s is under way", f.step).WithResumeAt(next)
 		}
-		if err := sleep(ctx, pause); err != nil {
+		if err := pace.Rest(ctx, pause); err != nil {
 			return nil, err
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/celonis-connector/connector/internal/fault"
 	"github.com/celonis-connector/connector/internal/httpsource"
 	"github.com/celonis-connector/connector/internal/outside"
+	"github.com/celonis-connector/connector/internal/pace"
 )
 
 const (
@@ -82,23 +83,12 @@ func New(c Config) *Sender {
 		c.Now = time.Now
 	}
 	if c.Wait == nil {
-		c.Wait = pause
+		c.Wait = pace.Rest
 	}
 	c.Policy = c.Policy.withDefaults()
 	s := &Sender{Config: c, http: http.Client{Transport: c.HTTP.Transport}}
 	s.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return s
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // Call is a request with rows.
@@ -271,7 +261,7 @@ func (s *Sender) lifetime(ctx context.Context, call Call) (context.Context, cont
 	out, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Policy.Total)
 	stop := context.AfterFunc(ctx, func() {
 		if s.Policy.Grace > 0 {
-			_ = pause(out, s.Policy.Grace) // ends with the call
+			_ = pace.Rest(out, s.Policy.Grace) // ends with the call
 		}
 		cancel()
 	})

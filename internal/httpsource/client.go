@@ -15,6 +15,7 @@ import (
 	"github.com/celonis-connector/connector/connections"
 	"github.com/celonis-connector/connector/flows"
 	"github.com/celonis-connector/connector/internal/fault"
+	"github.com/celonis-connector/connector/internal/pace"
 )
 
 const (
@@ -63,7 +64,7 @@ func New(c Config) (*Client, error) {
 		c.Now = time.Now
 	}
 	if c.Wait == nil {
-		c.Wait = wait
+		c.Wait = pace.Rest
 	}
 	if c.MaxPage == 0 {
 		c.MaxPage = MaxPageBytes
@@ -72,17 +73,6 @@ func New(c Config) (*Client, error) {
 	client := &Client{Config: c, base: base, redact: redactorOf(&c.Target), http: *c.HTTP}
 	client.http.CheckRedirect = client.checkRedirect
 	return client, nil
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // Job is what a run reads.

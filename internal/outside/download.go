@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/celonis-connector/connector/internal/fault"
+	"github.com/celonis-connector/connector/internal/pace"
 )
 
 // Reply is an answer that brings a file, or the rest of one.
@@ -189,14 +190,7 @@ func pause(ctx context.Context, d time.Duration) error {
 	if d > longestObeyed {
 		return fault.New(fault.SourceRateLimited, "the source asks to wait %s", d.Round(time.Second)).WithResumeAt(time.Now().Add(d))
 	}
-	timer := time.NewTimer(max(d, 0))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	return pace.Rest(ctx, max(d, 0))
 }
 
 // section is the end of a file, from a position on.

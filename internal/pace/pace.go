@@ -1,4 +1,5 @@
-// Package pace bounds how often something is done for each of many callers.
+// Package pace bounds how often something is done for each of many callers, and
+// rests between tries.
 package pace
 
 import (

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/celonis-connector/connector/internal/pace"
 )
 
 const (
@@ -36,7 +38,7 @@ func (q *Queue) Take(ctx context.Context) (*Lease, error) {
 			q.giveBack(ctx, lease)
 		case err != nil:
 			_ = q.failed(err)
-			wait(ctx, pause/2+rand.N(pause/2))
+			_ = pace.Rest(ctx, pause/2+rand.N(pause/2))
 			pause = min(2*pause, longestPause)
 		case lease != nil:
 			q.succeeded()
@@ -154,13 +156,4 @@ func (q *Queue) giveBack(ctx context.Context, lease *Lease) {
 // call, or of one that waited when the stream was removed.
 func noGroup(err error) bool {
 	return strings.Contains(err.Error(), "NOGROUP") || strings.HasPrefix(err.Error(), "UNBLOCKED")
-}
-
-func wait(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
 }

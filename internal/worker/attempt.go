@@ -14,6 +14,7 @@ import (
 	"github.com/celonis-connector/connector/internal/audit"
 	"github.com/celonis-connector/connector/internal/engine"
 	"github.com/celonis-connector/connector/internal/fault"
+	"github.com/celonis-connector/connector/internal/pace"
 )
 
 // Do makes one attempt of a claimed run and settles its row. extend keeps
@@ -371,7 +372,7 @@ func (w *Worker) settle(ctx context.Context, r *flows.Run, s flows.Settlement) b
 			w.Log.WarnContext(ctx, "a run could not be settled; another attempt will", "run", r.ID, "error", err)
 			return false
 		}
-		pause(ctx, retryPause(try)/4)
+		_ = pace.Rest(ctx, retryPause(try)/4)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/celonis-connector/connector/flows/mapping"
 	"github.com/celonis-connector/connector/internal/engine"
 	"github.com/celonis-connector/connector/internal/fault"
+	"github.com/celonis-connector/connector/internal/pace"
 )
 
 // Store is what a worker needs of the database.
@@ -149,7 +150,7 @@ func (w *Worker) slot(ctx context.Context) {
 		if err != nil {
 			if ctx.Err() == nil {
 				w.Log.ErrorContext(ctx, "the queue gave no run", "error", err)
-				pause(ctx, time.Second)
+				_ = pace.Rest(ctx, time.Second)
 			}
 			continue
 		}
@@ -169,7 +170,7 @@ func (w *Worker) serve(ctx context.Context, lease Lease) {
 	case err != nil:
 		if ctx.Err() == nil {
 			w.Log.ErrorContext(ctx, "a run could not be claimed", "run", lease.RunID(), "error", err)
-			pause(ctx, time.Second)
+			_ = pace.Rest(ctx, time.Second)
 		}
 		w.settleLease(ctx, lease.Return)
 		return
@@ -215,15 +216,6 @@ func afterlife(ctx context.Context) (context.Context, context.CancelFunc) {
 func (w *Worker) Claim(ctx context.Context, runID string) (*flows.Run, error) {
 	now := w.Now()
 	return w.Store.ClaimRun(ctx, runID, flows.Claim{Worker: w.Name, Now: now, Until: now.Add(w.Lease)})
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }
 
 // isStop reports whether err says that the attempt was ended from outside.
