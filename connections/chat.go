@@ -132,7 +132,7 @@ type Chatter struct{ Workspace, Client string }
 // ConnectionNotFound, ConnectionAPIType, ConnectionOffline, ChatRateLimited and those of Agents.
 func (s *ChatService) Ask(ctx context.Context, who Chatter, connectionID string, q ChatQuestion) (*ChatAnswer, error) {
 	if fields := q.check(); len(fields) > 0 {
-		return nil, fault.New(fault.RequestInvalid, "the question has %d invalid fields", len(fields)).WithFields(fields...)
+		return nil, fault.New(fault.RequestInvalid, "invalid fields of the question: %d", len(fields)).WithFields(fields...)
 	}
 	target, err := s.open(ctx, who, connectionID)
 	if err != nil {

@@ -64,7 +64,7 @@ func (s *Service) check(ctx context.Context, workspace, id string, spec Spec) er
 		fields = append(fields, followers...)
 	}
 	if len(fields) > 0 {
-		return fault.New(fault.RequestInvalid, "the flow has %d invalid fields", len(fields)).WithFields(fields...)
+		return fault.New(fault.RequestInvalid, "invalid fields of the flow: %d", len(fields)).WithFields(fields...)
 	}
 	return nil
 }

@@ -56,7 +56,7 @@ func (s *Service) setDelivery(f *Flow, was *Spec, lax bool) error {
 	f.Import.Webhook = &w
 	if secret.IsZero() {
 		if kept := was != nil && was.Import.Type == ImportWebhook; !kept && !lax {
-			return fault.New(fault.RequestInvalid, "the flow has 1 invalid fields").
+			return fault.New(fault.RequestInvalid, "invalid fields of the flow: 1").
 				WithFields(missing("/import/webhook/secret", "must be given: deliveries are signed with it"))
 		}
 		return nil

@@ -132,7 +132,7 @@ func (s *Service) setHook(f *Flow, was *Spec, lax bool) error {
 	case w.Auth.Type == HookOpen:
 		f.Hook.DropSecret = true
 	case !kept && !lax:
-		return fault.New(fault.RequestInvalid, "the flow has 1 invalid fields").
+		return fault.New(fault.RequestInvalid, "invalid fields of the flow: 1").
 			WithFields(missing(webhookAuthPointer+"/"+WebhookSecret, "must be given for the type "+string(w.Auth.Type)))
 	case !kept:
 		f.Hook.DropSecret = true

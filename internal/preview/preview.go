@@ -267,7 +267,7 @@ func (a *attempt) read(ctx context.Context, source engine.Source) *engine.Looked
 	looked := a.Engine.Look(ctx, job, a.look.Limit)
 	looked.MapErr, looked.Rows, looked.Schema = err, nil, nil
 	if err == nil {
-		looked.MapErr = fault.New(fault.FlowInvalid, "the flow has %d invalid fields", len(a.flaws)).WithFields(a.flaws...)
+		looked.MapErr = fault.New(fault.FlowInvalid, "invalid fields of the flow: %d", len(a.flaws)).WithFields(a.flaws...)
 	}
 	for i := range looked.Records {
 		looked.Records[i].Errors = slices.DeleteFunc(looked.Records[i].Errors, func(flows.RecordError) bool { return looked.Records[i].Data != nil })
