@@ -164,17 +164,34 @@ func (s scimAsk) reply(status int, answer scimgate.Answer) reply {
 	return reply{status: status, body: s.shown(answer.Resource), tag: answer.Version}
 }
 
-func (a *api) createSCIM(k scim.Kind) func(*call) (reply, error) {
+// onSCIM answers for resources of a kind.
+func (a *api) onSCIM(k scim.Kind, answer func(scimAsk) (reply, error)) func(*call) (reply, error) {
 	return func(r *call) (reply, error) {
 		s, err := a.scimAsk(r, k)
 		if err != nil {
 			return reply{}, err
 		}
+		return answer(s)
+	}
+}
+
+// ofSCIM answers for the one resource that the path names.
+func (a *api) ofSCIM(k scim.Kind, answer func(scimAsk) (reply, error)) func(*call) (reply, error) {
+	return a.onSCIM(k, func(s scimAsk) (reply, error) {
+		if _, err := s.id(); err != nil {
+			return reply{}, err
+		}
+		return answer(s)
+	})
+}
+
+func (a *api) createSCIM(k scim.Kind) func(*call) (reply, error) {
+	return a.onSCIM(k, func(s scimAsk) (reply, error) {
 		body, err := s.scimBody()
 		if err != nil {
 			return reply{}, err
 		}
-		answer, err := a.SCIM.Create(r.ctx(), s.write(), body)
+		answer, err := a.SCIM.Create(s.ctx(), s.write(), body)
 		if err != nil {
 			return reply{}, err
 		}
@@ -184,25 +201,21 @@ func (a *api) createSCIM(k scim.Kind) func(*call) (reply, error) {
 		// A repeat is told which one was made: what it is like is about a person, and kept nowhere.
 		out.kept = scim.Resource{"schemas": []any{k.URN()}, "id": id, "meta": map[string]any{"resourceType": string(k), "location": out.location}}
 		return out, nil
-	}
+	})
 }
 
 func (a *api) getSCIM(k scim.Kind) func(*call) (reply, error) {
-	return func(r *call) (reply, error) {
-		s, err := a.scimAsk(r, k)
-		if err != nil {
-			return reply{}, err
-		}
+	return a.onSCIM(k, func(s scimAsk) (reply, error) {
 		id, err := s.id()
 		if err != nil {
 			return reply{}, err
 		}
-		answer, err := a.SCIM.Get(r.ctx(), s.at, k, id)
+		answer, err := a.SCIM.Get(s.ctx(), s.at, k, id)
 		if err != nil {
 			return reply{}, err
 		}
 		return s.reply(http.StatusOK, answer), nil
-	}
+	})
 }
 
 func (a *api) replaceSCIM(k scim.Kind) func(*call) (reply, error) {
@@ -230,60 +243,43 @@ func (a *api) patchSCIM(k scim.Kind) func(*call) (reply, error) {
 }
 
 func (a *api) changeSCIM(k scim.Kind, change func(scimAsk) (scimgate.Answer, error)) func(*call) (reply, error) {
-	return func(r *call) (reply, error) {
-		s, err := a.scimAsk(r, k)
-		if err != nil {
-			return reply{}, err
-		}
-		if _, err := s.id(); err != nil {
-			return reply{}, err
-		}
+	return a.ofSCIM(k, func(s scimAsk) (reply, error) {
 		answer, err := change(s)
 		if err != nil {
 			return reply{}, err
 		}
 		return s.reply(http.StatusOK, answer), nil
-	}
+	})
 }
 
 func (a *api) deleteSCIM(k scim.Kind) func(*call) (reply, error) {
-	return func(r *call) (reply, error) {
-		s, err := a.scimAsk(r, k)
-		if err != nil {
-			return reply{}, err
-		}
-		if _, err := s.id(); err != nil {
-			return reply{}, err
-		}
-		if err := a.SCIM.Delete(r.ctx(), s.write()); err != nil {
+	return a.ofSCIM(k, func(s scimAsk) (reply, error) {
+		if err := a.SCIM.Delete(s.ctx(), s.write()); err != nil {
 			return reply{}, err
 		}
 		return reply{status: http.StatusNoContent}, nil
-	}
+	})
 }
 
 func (a *api) listSCIM(k scim.Kind) func(*call) (reply, error) {
-	return func(r *call) (reply, error) {
-		s, err := a.scimAsk(r, k)
-		if err != nil {
-			return reply{}, err
-		}
+	return a.onSCIM(k, func(s scimAsk) (reply, error) {
 		ask := scim.SearchRequest{
-			Attributes: commaWords(r.query.Get("attributes")), ExcludedAttributes: commaWords(r.query.Get("excludedAttributes")),
-			Filter: r.query.Get("filter"), SortBy: r.query.Get("sortBy"), SortOrder: r.query.Get("sortOrder"),
+			Attributes: commaWords(s.query.Get("attributes")), ExcludedAttributes: commaWords(s.query.Get("excludedAttributes")),
+			Filter: s.query.Get("filter"), SortBy: s.query.Get("sortBy"), SortOrder: s.query.Get("sortOrder"),
 		}
-		if ask.StartIndex, err = r.whole("startIndex", 1); err != nil {
+		var err error
+		if ask.StartIndex, err = s.whole("startIndex", 1); err != nil {
 			return reply{}, err
 		}
-		if r.query.Has("count") {
-			count, err := r.whole("count", 0)
+		if s.query.Has("count") {
+			count, err := s.whole("count", 0)
 			if err != nil {
 				return reply{}, err
 			}
 			ask.Count = &count
 		}
 		return a.foundSCIM(s, ask)
-	}
+	})
 }
 
 // whole reads a number of the query; what is below zero counts as nothing, as RFC 7644 has it. Fault ScimValue.
@@ -300,11 +296,7 @@ func (r *call) whole(name string, otherwise int) (int, error) {
 }
 
 func (a *api) searchSCIM(k scim.Kind) func(*call) (reply, error) {
-	return func(r *call) (reply, error) {
-		s, err := a.scimAsk(r, k)
-		if err != nil {
-			return reply{}, err
-		}
+	return a.onSCIM(k, func(s scimAsk) (reply, error) {
 		body, err := s.scimBody()
 		if err != nil {
 			return reply{}, err
@@ -317,7 +309,7 @@ func (a *api) searchSCIM(k scim.Kind) func(*call) (reply, error) {
 			return reply{}, err
 		}
 		return a.foundSCIM(s, ask)
-	}
+	})
 }
 
 func (a *api) foundSCIM(s scimAsk, ask scim.SearchRequest) (reply, error) {
